@@ -1,0 +1,1 @@
+//! The session: SQL over the lake, models as operators of a query plan.

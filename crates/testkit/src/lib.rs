@@ -1,0 +1,1 @@
+//! Test parts: the sqllogictest runner over every mode the engine has, and servers that the tests start.
