@@ -1,3 +1,31 @@
 //! Lake tables (Delta), the catalog, object stores and raw files.
 //!
+//! - [`Lake`] is the door: a folder or an `s3://` prefix with its catalog.
+//! - [`LakeTable`] is one table at one version, a DataFusion `TableProvider` that scans as plain Parquet.
+//! - [`external`] reads raw files (CSV, JSON, Parquet, Avro, Arrow, Delta) where they lie.
+//!
+//! Not here: SQL text, models' meaning (an artifact is a map of named byte strings), pipelines' logic.
+//!
 //! **Architecture invariant:** the Delta log is the truth for data; the catalog keeps pointers, never file lists.
+
+mod catalog;
+mod error;
+pub mod external;
+mod lake;
+mod name;
+mod storage;
+mod table;
+mod write;
+
+pub use catalog::{
+    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunRecord,
+    ViewEntry,
+};
+pub use error::{Error, Result};
+pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
+pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};
+pub use table::{At, LakeTable};
+pub use write::{
+    Commit, MergeClause, MergeMetrics, MergeSpec, OptimizeMetrics, OptimizeSpec, TableDefinition, VacuumReport,
+    VacuumSpec, WriteMode,
+};

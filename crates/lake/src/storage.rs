@@ -1,0 +1,1 @@
+//! Object stores: the local folder and `s3://`.
