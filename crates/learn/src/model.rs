@@ -14,6 +14,8 @@ pub struct Model {}
 pub struct PredictOptions {
     /// A binary classifier predicts its higher class at this probability and above; 0.5 when not given.
     pub threshold: Option<f64>,
+    /// Leaves out the column of probabilities, which costs more than the labels when nobody reads it.
+    pub labels_only: bool,
 }
 
 /// Probabilities `[rows, classes]` of a classifier or values `[rows, 1]` of a regressor, row by row.
