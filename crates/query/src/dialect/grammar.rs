@@ -1,0 +1,124 @@
+//! The hooks by which our grammar differs from sqlparser's generic one.
+
+use std::any::TypeId;
+
+use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+/// PostgreSQL-like SQL with the parts of BigQuery's and Delta's that a lake with models needs.
+#[derive(Debug, Default)]
+pub(crate) struct LakemillDialect;
+
+/// Answers as the generic dialect does for each named feature.
+macro_rules! as_generic {
+    ($($feature:ident),* $(,)?) => {
+        $(fn $feature(&self) -> bool { GenericDialect.$feature() })*
+    };
+}
+
+/// Turns each named feature on, whatever the generic dialect says.
+macro_rules! switched_on {
+    ($($feature:ident),* $(,)?) => {
+        $(fn $feature(&self) -> bool { true })*
+    };
+}
+
+impl Dialect for LakemillDialect {
+    /// sqlparser asks "is this the generic dialect?" in many places; it is, but for the hooks below.
+    fn dialect(&self) -> TypeId {
+        TypeId::of::<GenericDialect>()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        GenericDialect.is_identifier_part(ch)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        GenericDialect.is_delimited_identifier_start(ch)
+    }
+
+    as_generic! {
+        supports_unicode_string_literal, supports_partition_by_after_order_by, supports_array_join_syntax,
+        supports_group_by_expr, supports_group_by_with_modifier, supports_left_associative_joins_without_parens,
+        supports_pipe_operator, supports_start_transaction_modifier, supports_window_function_null_treatment_arg,
+        supports_dictionary_syntax, supports_window_clause_named_window_reference,
+        supports_parenthesized_set_variables, supports_select_wildcard_except, support_map_literal_syntax,
+        allow_extract_custom, allow_extract_single_quotes, supports_extract_comma_syntax,
+        supports_create_view_comment_syntax, supports_parens_around_table_factor,
+        supports_values_as_table_factor, supports_create_index_with_clause,
+        supports_explain_with_utility_options, supports_limit_comma, supports_from_first_select,
+        supports_projection_trailing_commas, supports_asc_desc_in_column_definition, supports_try_convert,
+        supports_bitwise_shift_operators, supports_comment_on, supports_named_fn_args_with_assignment_operator,
+        supports_struct_literal, supports_empty_projections, supports_nested_comments,
+        supports_user_host_grantee, supports_string_escape_constant, supports_array_typedef_with_brackets,
+        supports_set_names, supports_comma_separated_set_assignments, supports_filter_during_aggregation,
+        supports_select_wildcard_exclude, supports_data_type_signed_suffix, supports_interval_options,
+        supports_select_wildcard_replace, supports_select_wildcard_ilike, supports_select_wildcard_rename,
+        supports_constraint_keyword_without_name, supports_key_column_option, supports_comma_separated_trim,
+        supports_cte_without_as, supports_select_item_multi_column_alias, supports_update_order_by,
+    }
+
+    switched_on! {
+        supports_table_versioning, supports_order_by_all, supports_boolean_literals,
+    }
+
+    /// `MODEL name` and `TABLE name` as the arguments of a relation such as `ML.PREDICT(MODEL m, TABLE t)`.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        let Token::Word(word) = &parser.peek_token_ref().token else { return None };
+        if word.quote_style.is_some() {
+            return None;
+        }
+        if word.keyword == Keyword::TABLE && names_an_object(parser) {
+            return Some(parse_table_argument(parser));
+        }
+        if word.value.eq_ignore_ascii_case("model")
+            && parser.get_current_token().token == Token::LParen
+            && names_an_object(parser)
+        {
+            return Some(parse_model_argument(parser));
+        }
+        None
+    }
+}
+
+/// Whether the words from the next token on are `KEYWORD name` followed by `.`, `,` or `)`. A column that is
+/// called `model` is never followed so.
+fn names_an_object(parser: &Parser) -> bool {
+    matches!(parser.peek_nth_token_ref(1).token, Token::Word(_))
+        && matches!(parser.peek_nth_token_ref(2).token, Token::Period | Token::Comma | Token::RParen)
+}
+
+fn parse_model_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.next_token();
+    let ObjectName(parts) = parser.parse_object_name(false)?;
+    let names = parts.iter().filter_map(|part| part.as_ident().cloned()).collect();
+    Ok(Expr::Prefixed { prefix: Ident::new(MODEL), value: Box::new(Expr::CompoundIdentifier(names)) })
+}
+
+/// `TABLE t` is `(SELECT * FROM t)`, so that all that follows knows just one form of input.
+fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.next_token();
+    let name = parser.parse_object_name(false)?;
+    let query = Parser::new(&LakemillDialect).try_with_sql(&format!("SELECT * FROM {name}"))?.parse_query()?;
+    Ok(Expr::Subquery(query))
+}
+
+const MODEL: &str = "MODEL";
+
+/// The model that a `MODEL name` argument names, as written.
+pub(crate) fn model_argument(expr: &Expr) -> Option<ObjectName> {
+    match expr {
+        Expr::Prefixed { prefix, value } if prefix.value == MODEL => match value.as_ref() {
+            Expr::CompoundIdentifier(parts) => Some(ObjectName::from(parts.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,210 @@
+//! The lake's own statements: those that neither sqlparser nor DataFusion knows, or knows otherwise.
+
+use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+/// A statement of the lake's own grammar.
+#[derive(Clone, Debug)]
+pub(crate) enum OwnStatement {
+    /// `CREATE NAMESPACE [IF NOT EXISTS] n`
+    CreateNamespace { name: ObjectName, if_not_exists: bool },
+    /// `DROP NAMESPACE [IF EXISTS] n [CASCADE | RESTRICT]`
+    DropNamespace { name: ObjectName, if_exists: bool, cascade: bool },
+    /// `USE n`
+    Use { namespace: Ident },
+    /// `OPTIMIZE t [ZORDER BY (a, b)]`
+    Optimize { table: ObjectName, zorder: Vec<Ident> },
+    /// `VACUUM t [RETAIN n HOURS] [DRY RUN]`
+    Vacuum { table: ObjectName, retain_hours: Option<f64>, dry_run: bool },
+    /// `RESTORE [TABLE] t TO {VERSION | TIMESTAMP} AS OF x`
+    Restore { table: ObjectName, to: TimePoint },
+    /// `DESCRIBE HISTORY t [LIMIT n]`
+    DescribeHistory { table: ObjectName, limit: Option<u64> },
+    /// `DESCRIBE LINEAGE [TABLE | VIEW | MODEL] t`
+    DescribeLineage { kind: Option<String>, object: ObjectName },
+    /// `SHOW {SCHEMAS | NAMESPACES}`
+    ShowNamespaces,
+    /// `SHOW TABLES [FROM n] [LIKE 'p']`
+    ShowTables { namespace: Option<Ident>, like: Option<String> },
+    /// `SHOW CREATE {TABLE | VIEW} t`
+    ShowCreate { relation: ObjectName },
+}
+
+/// A version of a table as the text names it.
+#[derive(Clone, Debug)]
+pub(crate) enum TimePoint {
+    /// `VERSION AS OF 3`
+    Version(Expr),
+    /// `TIMESTAMP AS OF '2026-01-02 03:04:05'`, any constant expression of a timestamp
+    Timestamp(Expr),
+}
+
+/// Parses one of our own statements; `None`, with nothing consumed, when the next words start none of them.
+pub(crate) fn parse_own(parser: &mut Parser<'_>) -> Option<Result<OwnStatement, ParserError>> {
+    let parse: fn(&mut Parser<'_>) -> Result<OwnStatement, ParserError> = match words(parser) {
+        ["CREATE", "NAMESPACE", _] => parse_create_namespace,
+        ["DROP", "NAMESPACE", _] => parse_drop_namespace,
+        ["USE", ..] => parse_use,
+        ["OPTIMIZE", ..] => parse_optimize,
+        ["VACUUM", ..] => parse_vacuum,
+        ["RESTORE", ..] => parse_restore,
+        ["DESCRIBE" | "DESC", "HISTORY", next] if !next.is_empty() => parse_describe_history,
+        ["DESCRIBE" | "DESC", "LINEAGE", next] if !next.is_empty() => parse_describe_lineage,
+        ["SHOW", "SCHEMAS" | "NAMESPACES" | "DATABASES", ""] => parse_show_namespaces,
+        ["SHOW", "TABLES", _] => parse_show_tables,
+        ["SHOW", "CREATE", "TABLE" | "VIEW"] => parse_show_create,
+        _ => return None,
+    };
+    Some(parse(parser))
+}
+
+/// The next three unquoted words in upper case; the empty text where there is something else.
+fn words(parser: &Parser<'_>) -> [&'static str; 3] {
+    [0, 1, 2].map(|n| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => {
+            let upper = word.value.to_ascii_uppercase();
+            LEADING_WORDS.iter().find(|known| word.quote_style.is_none() && **known == upper).copied().unwrap_or("?")
+        }
+        _ => "",
+    })
+}
+
+const LEADING_WORDS: &[&str] = &[
+    "CREATE", "CREATE", "DATABASES", "DESC", "DESCRIBE", "DROP", "HISTORY", "LINEAGE", "NAMESPACE", "NAMESPACES",
+    "OPTIMIZE", "RESTORE", "SCHEMAS", "SHOW", "TABLE", "TABLES", "USE", "VACUUM", "VIEW",
+];
+
+fn parse_create_namespace(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    Ok(OwnStatement::CreateNamespace { name: parser.parse_object_name(false)?, if_not_exists })
+}
+
+fn parse_drop_namespace(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let name = parser.parse_object_name(false)?;
+    let cascade = parser.parse_one_of_keywords(&[Keyword::CASCADE, Keyword::RESTRICT]) == Some(Keyword::CASCADE);
+    Ok(OwnStatement::DropNamespace { name, if_exists, cascade })
+}
+
+fn parse_use(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 1);
+    let _ = parse_word(parser, "SCHEMA") || parse_word(parser, "NAMESPACE") || parse_word(parser, "DATABASE");
+    Ok(OwnStatement::Use { namespace: parser.parse_identifier()? })
+}
+
+fn parse_optimize(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 1);
+    parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    let mut zorder = Vec::new();
+    if parse_word(parser, "ZORDER") {
+        parser.expect_keyword_is(Keyword::BY)?;
+        let parenthesised = parser.consume_token(&Token::LParen);
+        zorder = parser.parse_comma_separated(Parser::parse_identifier)?;
+        if parenthesised {
+            parser.expect_token(&Token::RParen)?;
+        }
+    }
+    Ok(OwnStatement::Optimize { table, zorder })
+}
+
+fn parse_vacuum(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 1);
+    parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    let mut retain_hours = None;
+    if parse_word(parser, "RETAIN") {
+        let number = parser.peek_token();
+        let text = parser.parse_number_value()?.to_string();
+        let parsed: Option<f64> = text.parse().ok().filter(|hours: &f64| hours.is_finite() && *hours >= 0.0);
+        match parsed {
+            Some(hours) => retain_hours = Some(hours),
+            None => return parser.expected("a number of hours", number),
+        }
+        if !(parse_word(parser, "HOURS") || parse_word(parser, "HOUR")) {
+            return parser.expected("HOURS", parser.peek_token());
+        }
+    }
+    let dry_run = parse_word(parser, "DRY");
+    if dry_run && !parse_word(parser, "RUN") {
+        return parser.expected("RUN", parser.peek_token());
+    }
+    Ok(OwnStatement::Vacuum { table, retain_hours, dry_run })
+}
+
+fn parse_restore(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 1);
+    parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    parser.expect_keyword_is(Keyword::TO)?;
+    let by_version = parser.parse_keyword(Keyword::VERSION);
+    if !by_version && !parser.parse_keyword(Keyword::TIMESTAMP) {
+        return parser.expected("VERSION AS OF or TIMESTAMP AS OF", parser.peek_token());
+    }
+    parser.expect_keywords(&[Keyword::AS, Keyword::OF])?;
+    let point = parser.parse_expr()?;
+    let to = if by_version { TimePoint::Version(point) } else { TimePoint::Timestamp(point) };
+    Ok(OwnStatement::Restore { table, to })
+}
+
+fn parse_describe_history(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    let limit = match parser.parse_keyword(Keyword::LIMIT) {
+        true => Some(parser.parse_literal_uint()?),
+        false => None,
+    };
+    Ok(OwnStatement::DescribeHistory { table, limit })
+}
+
+fn parse_describe_lineage(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    let mut kind = None;
+    for word in ["TABLE", "VIEW", "MODEL"] {
+        let followed = matches!(parser.peek_nth_token_ref(1).token, Token::Word(_));
+        if followed && parse_word(parser, word) {
+            kind = Some(word.to_ascii_lowercase());
+            break;
+        }
+    }
+    Ok(OwnStatement::DescribeLineage { kind, object: parser.parse_object_name(false)? })
+}
+
+fn parse_show_namespaces(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    Ok(OwnStatement::ShowNamespaces)
+}
+
+fn parse_show_tables(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    let from = parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]).is_some();
+    let namespace = if from { Some(parser.parse_identifier()?) } else { None };
+    let like = if parser.parse_keyword(Keyword::LIKE) { Some(parser.parse_literal_string()?) } else { None };
+    Ok(OwnStatement::ShowTables { namespace, like })
+}
+
+fn parse_show_create(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 3);
+    Ok(OwnStatement::ShowCreate { relation: parser.parse_object_name(false)? })
+}
+
+fn skip(parser: &mut Parser<'_>, words: usize) {
+    for _ in 0..words {
+        parser.next_token();
+    }
+}
+
+/// Consumes the next token if it is this unquoted word, whether or not sqlparser has it as a keyword.
+fn parse_word(parser: &mut Parser<'_>, expected: &str) -> bool {
+    let found = matches!(&parser.peek_token_ref().token,
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected));
+    if found {
+        parser.next_token();
+    }
+    found
+}

@@ -1,0 +1,46 @@
+//! Watching and stopping a statement while it runs.
+
+use std::fmt;
+
+/// How far a statement has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// What is being done: `reading`, `writing`, `training` ..
+    pub phase: &'a str,
+    /// Rows done in this phase.
+    pub rows_done: u64,
+    /// The estimated number of rows of this phase, when something is known of it.
+    pub rows_total: Option<u64>,
+    /// The iteration reached and the most there can be, in training.
+    pub iteration: Option<(u32, u32)>,
+    /// The loss after that iteration.
+    pub loss: Option<f64>,
+}
+
+impl<'a> Progress<'a> {
+    /// `rows_done` rows in `phase`, of an unknown number.
+    pub const fn rows(phase: &'a str, rows_done: u64) -> Self {
+        Self { phase, rows_done, rows_total: None, iteration: None, loss: None }
+    }
+}
+
+/// Is told how far a statement has come, and asked whether it should go on.
+///
+/// Both are called often and from several threads: answer quickly.
+pub trait Observer: Send + Sync + fmt::Debug {
+    /// The statement has come this far.
+    fn progress(&self, progress: Progress<'_>) {
+        let _ = progress;
+    }
+
+    /// Whether the statement should stop. It stops at the next batch, with nothing committed.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing and never cancels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}

@@ -1,0 +1,165 @@
+//! The session: a lake, DataFusion's context tuned for it, and what USE, SET and PREPARE have changed.
+
+mod catalog;
+mod config;
+mod memory;
+mod planner;
+mod rewrite;
+mod scope;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
+use futures::TryStreamExt;
+use lakemill_base::Clock;
+use lakemill_lake::{DEFAULT_NAMESPACE, Lake};
+use parking_lot::RwLock;
+
+pub(crate) use memory::MemoryLimit;
+pub(crate) use scope::{ModelArgument, StatementScope, digest, full_name, position_of, spanned_position};
+
+use crate::dialect::{Parsed, parse_script};
+use crate::error::Result;
+use crate::observer::{NoObserver, Observer};
+use crate::outcome::{Executed, Outcome};
+use crate::statement;
+
+/// How a session uses the machine.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// The most memory that queries take before they spill or fail; by default 70 % of the machine's.
+    pub memory_bytes: Option<usize>,
+    /// Partitions that a query runs in; by default the machine's cores.
+    pub threads: Option<usize>,
+    /// Where queries spill; by default the system's folder for temporary files.
+    pub spill_dir: Option<PathBuf>,
+    /// The namespace of names that give none.
+    pub default_namespace: String,
+    /// Whether CREATE TABLE makes tables that live in memory and end with the session.
+    pub create_tables_in_memory: bool,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: None,
+            threads: None,
+            spill_dir: None,
+            default_namespace: DEFAULT_NAMESPACE.to_owned(),
+            create_tables_in_memory: false,
+        }
+    }
+}
+
+/// A session. Clones share its variables, its temporary tables and its prepared statements.
+#[derive(Clone, Debug)]
+pub struct Session {
+    inner: Arc<SessionInner>,
+}
+
+#[derive(Debug)]
+struct SessionInner {
+    lake: Lake,
+    options: SessionOptions,
+    memory: MemoryLimit,
+    context: SessionContext,
+    namespace: RwLock<String>,
+    prepared: RwLock<HashMap<String, Parsed>>,
+}
+
+impl Session {
+    /// Opens a session on a lake. Nothing of the lake is read yet.
+    ///
+    /// # Errors
+    /// If the spill folder cannot be used.
+    pub fn open(lake: Lake, options: SessionOptions) -> Result<Self> {
+        let memory = MemoryLimit::new(options.memory_bytes);
+        let context = config::context(&lake, &options, &memory)?;
+        let namespace = RwLock::new(options.default_namespace.clone());
+        let prepared = RwLock::default();
+        Ok(Self { inner: Arc::new(SessionInner { lake, options, memory, context, namespace, prepared }) })
+    }
+
+    /// Parses a script. Nothing is looked up yet.
+    ///
+    /// # Errors
+    /// What the grammar does not allow, with its line and column.
+    pub fn parse(&self, script: &str) -> Result<Vec<Parsed>> {
+        parse_script(script, &self.namespace())
+    }
+
+    /// Executes one statement. Rows of a query come as they are polled; everything else is done, and committed,
+    /// when this returns.
+    ///
+    /// # Errors
+    /// Whatever was wrong, with its line and column in the script where that is known.
+    pub async fn execute(&self, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
+        statement::execute(self, parsed, observer).await
+    }
+
+    /// Runs a script and gives the rows of its last statement, none where that has no rows.
+    ///
+    /// # Errors
+    /// The first statement's that fails; later ones are not run.
+    pub async fn sql(&self, script: &str) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for parsed in self.parse(script)? {
+            let executed = self.execute(&parsed, Arc::new(NoObserver)).await.map_err(|e| e.with_script(script))?;
+            batches = match executed.outcome {
+                Outcome::Rows(rows) => rows.try_collect().await?,
+                Outcome::Done(_) => Vec::new(),
+            };
+        }
+        Ok(batches)
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.inner.lake
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &SessionOptions {
+        &self.inner.options
+    }
+
+    /// The namespace of names that give none.
+    pub fn namespace(&self) -> String {
+        self.inner.namespace.read().clone()
+    }
+
+    /// The number of threads that queries and training use.
+    pub fn threads(&self) -> usize {
+        self.state().config().target_partitions()
+    }
+
+    /// The clock that stamps lineage.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.lake.options().clock
+    }
+
+    /// DataFusion's state as the session's variables have made it.
+    pub(crate) fn state(&self) -> SessionState {
+        self.inner.context.state()
+    }
+
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.inner.context
+    }
+
+    pub(crate) fn memory(&self) -> &MemoryLimit {
+        &self.inner.memory
+    }
+
+    pub(crate) fn set_namespace(&self, namespace: String) {
+        *self.inner.namespace.write() = namespace;
+    }
+
+    pub(crate) fn prepared(&self) -> &RwLock<HashMap<String, Parsed>> {
+        &self.inner.prepared
+    }
+}
