@@ -1,3 +1,12 @@
 //! SIMD kernels: every line of unsafe code of Lakemill stands here. No async, no input or output.
 //!
 //! Each kernel has a readable scalar reference; a faster path is chosen once at start-up and tested against it.
+//! Loops that the compiler vectorises by itself stay plain, safe Rust.
+//!
+//! **Architecture invariant:** a kernel's result never depends on the path that was chosen.
+
+pub mod encode;
+pub mod gradient;
+pub mod histogram;
+pub mod partition;
+pub mod score;
