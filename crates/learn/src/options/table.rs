@@ -53,10 +53,8 @@ const NOT_NEGATIVE: OptionKind = OptionKind::Float { min: 0.0, min_included: tru
 const POSITIVE: OptionKind = OptionKind::Float { min: 0.0, min_included: false, max: f64::MAX };
 const FRACTION: OptionKind = OptionKind::Float { min: 0.0, min_included: false, max: 1.0 };
 
-/// Trees above this depth do not fit in memory as complete levels do; nobody trains deeper ones.
-const TREE_DEPTH_MAX: i64 = 32;
-/// Bins are numbered by 16 bits at most.
-const BINS_MAX: i64 = 65_535;
+/// A bin's number is kept in one byte, and one number stands for missing values.
+const BINS_MAX: i64 = 255;
 
 macro_rules! option {
     ($name:literal, $models:expr, $kind:expr, $default:literal, $doc:literal) => {
@@ -164,7 +162,13 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
     option!("booster_type", TREES, OptionKind::Choice(&["GBTREE"]), "'GBTREE'", "the kind of booster"),
     option!("tree_method", TREES, OptionKind::Choice(&["AUTO", "HIST"]), "'HIST'", "how splits are searched for"),
     option!("num_parallel_tree", TREES, OptionKind::Int(1, 1_000), "1", "trees grown in each iteration"),
-    option!("max_tree_depth", TREES, OptionKind::Int(1, TREE_DEPTH_MAX), "6", "the most levels of a tree"),
+    option!(
+        "max_tree_depth",
+        TREES,
+        OptionKind::Int(0, 1_000),
+        "6",
+        "the most splits from the root to a leaf; 0 is no limit"
+    ),
     option!("max_leaves", TREES, OptionKind::Int(0, 1_048_576), "0", "the most leaves of a tree; 0 is no limit"),
     option!(
         "grow_policy",
@@ -173,9 +177,17 @@ pub(super) const OPTIONS: &[OptionInfo] = &[
         "'DEPTHWISE'",
         "split all leaves of a level, or always the leaf that gains most"
     ),
-    option!("max_bins", TREES, OptionKind::Int(2, BINS_MAX), "256", "the most bins of a number's histogram"),
+    option!("max_bins", TREES, OptionKind::Int(2, BINS_MAX), "255", "the most bins of a number's histogram"),
     option!("min_tree_child_weight", TREES, NOT_NEGATIVE, "1.0", "the least sum of second derivatives in a leaf"),
     option!("min_split_loss", TREES, NOT_NEGATIVE, "0.0", "the least gain of a split"),
+    option!(
+        "category_smoothing",
+        TREES,
+        NOT_NEGATIVE,
+        "10.0",
+        "how strongly rare categories are pulled to zero before categories are ordered for a split"
+    ),
+    option!("category_l2_reg", TREES, NOT_NEGATIVE, "10.0", "added to l2_reg for splits by sets of categories"),
     option!("subsample", TREES, FRACTION, "1.0", "the part of the rows that each tree sees"),
     option!("colsample_bytree", TREES, FRACTION, "1.0", "the part of the columns that each tree sees"),
     option!("colsample_bylevel", TREES, FRACTION, "1.0", "the part of the columns that each level sees"),

@@ -1,5 +1,7 @@
 //! The preprocessing functions `ML.*` of a TRANSFORM clause: each is a fold with frozen statistics.
 
+pub(crate) mod json;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
