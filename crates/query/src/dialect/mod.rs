@@ -14,7 +14,7 @@ mod script;
 pub(crate) use grammar::{LakemillDialect, model_argument};
 pub(crate) use own::{OwnStatement, TimePoint};
 pub(crate) use references::{
-    Names, References, RelationUse, file_name, normalized, read_function_file, read_function_format,
+    Listing, Names, References, RelationUse, file_name, normalized, read_function_file, read_function_format,
 };
 pub(crate) use script::{Ast, parse_error, parse_query_text, parse_script};
 pub use script::{Parsed, StatementKind};

@@ -213,10 +213,22 @@ pub(crate) struct Names {
     pub(crate) relations: Vec<RelationUse>,
     /// Models in order of use.
     pub(crate) models: Vec<ObjectName>,
-    /// Whether `information_schema` is read.
-    pub(crate) information_schema: bool,
+    /// How much of the lake `information_schema` must know.
+    pub(crate) listing: Listing,
     /// Names of the common table expressions in scope, innermost last.
     common_tables: Vec<String>,
+}
+
+/// How much of the lake `information_schema` must know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listing {
+    /// Nothing: only functions and settings are read.
+    #[default]
+    Nothing,
+    /// The names of namespaces and relations.
+    Names,
+    /// Their columns too.
+    Columns,
 }
 
 /// A relation as a FROM clause names it.
@@ -268,7 +280,12 @@ impl Visitor for Names {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         let TableFactor::Table { name, args, version, .. } = factor else { return ControlFlow::Continue(()) };
         if is_system(name) {
-            self.information_schema = true;
+            let view = name.0.last().and_then(|part| part.as_ident()).map(normalized).unwrap_or_default();
+            self.listing = self.listing.max(match view.as_str() {
+                "columns" | "views" => Listing::Columns,
+                "tables" | "schemata" => Listing::Names,
+                _ => Listing::Nothing,
+            });
         } else if args.is_none() && !self.is_common_table(name) {
             self.relations.push(RelationUse { name: name.clone(), version: version.clone(), arguments: None });
         } else if let Some(arguments) = args.as_ref().filter(|_| read_function_format(name).is_some()) {
@@ -277,6 +294,17 @@ impl Visitor for Names {
                 version: None,
                 arguments: Some(arguments.args.clone()),
             });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        match statement {
+            Statement::ExplainTable { table_name, .. } => {
+                self.relations.push(RelationUse { name: table_name.clone(), version: None, arguments: None });
+            }
+            Statement::ShowColumns { .. } => self.listing = Listing::Columns,
+            _ => {}
         }
         ControlFlow::Continue(())
     }

@@ -12,15 +12,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use lakemill_base::Clock;
-use lakemill_lake::{DEFAULT_NAMESPACE, Lake};
+use lakemill_lake::{DEFAULT_NAMESPACE, Lake, TableName};
 use parking_lot::RwLock;
 
 pub(crate) use memory::MemoryLimit;
-pub(crate) use scope::{ModelArgument, StatementScope, digest, full_name, position_of, spanned_position};
+pub(crate) use scope::{ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position};
 
 use crate::dialect::{Parsed, parse_script};
 use crate::error::Result;
@@ -61,7 +62,6 @@ pub struct Session {
     inner: Arc<SessionInner>,
 }
 
-#[derive(Debug)]
 struct SessionInner {
     lake: Lake,
     options: SessionOptions,
@@ -69,6 +69,15 @@ struct SessionInner {
     context: SessionContext,
     namespace: RwLock<String>,
     prepared: RwLock<HashMap<String, Parsed>>,
+    /// Tables that live in memory and end with the session.
+    temporary: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
+}
+
+impl std::fmt::Debug for SessionInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { lake, options, namespace, .. } = self;
+        f.debug_struct("Session").field("lake", lake).field("options", options).field("namespace", namespace).finish()
+    }
 }
 
 impl Session {
@@ -80,8 +89,16 @@ impl Session {
         let memory = MemoryLimit::new(options.memory_bytes);
         let context = config::context(&lake, &options, &memory)?;
         let namespace = RwLock::new(options.default_namespace.clone());
-        let prepared = RwLock::default();
-        Ok(Self { inner: Arc::new(SessionInner { lake, options, memory, context, namespace, prepared }) })
+        let inner = SessionInner {
+            lake,
+            options,
+            memory,
+            context,
+            namespace,
+            prepared: RwLock::default(),
+            temporary: RwLock::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Parses a script. Nothing is looked up yet.
@@ -157,6 +174,10 @@ impl Session {
 
     pub(crate) fn set_namespace(&self, namespace: String) {
         *self.inner.namespace.write() = namespace;
+    }
+
+    pub(crate) fn temporary(&self) -> &RwLock<HashMap<TableName, Arc<dyn TableProvider>>> {
+        &self.inner.temporary
     }
 
     pub(crate) fn prepared(&self) -> &RwLock<HashMap<String, Parsed>> {

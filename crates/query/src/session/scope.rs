@@ -21,7 +21,7 @@ use sqlparser::ast::{self, ExprWithAlias, Ident, ObjectName, Query, Spanned, Sta
 use super::Session;
 use super::catalog::{LakeCatalogs, Pins};
 use super::rewrite::{FileFunction, pin_names, pinned_file, pinned_version};
-use crate::dialect::{Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
+use crate::dialect::{Listing, Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
 use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::model;
@@ -251,8 +251,8 @@ impl StatementScope {
         if self.session.options().create_tables_in_memory {
             return Ok(Vec::new());
         }
-        if names.information_schema {
-            self.list_all().await?;
+        if names.listing > Listing::Nothing {
+            self.list_all(names.listing == Listing::Columns).await?;
         }
         for relation in &names.relations {
             self.relation(relation, namespace, depth).await?;
@@ -305,6 +305,11 @@ impl StatementScope {
     ) -> Result<Arc<dyn TableProvider>> {
         if let Some(pinned) = self.pins.get(&key) {
             return Ok(pinned);
+        }
+        if at == At::Latest
+            && let Some(temporary) = self.session.temporary().read().get(name).cloned()
+        {
+            return Ok(self.pins.pin(key, temporary));
         }
         let relation =
             self.lake().resolve(name, at).await.map_err(|error| self.locate(error.into(), position))?;
@@ -366,8 +371,8 @@ impl StatementScope {
         Ok(self.pins.pin(key, provider))
     }
 
-    /// Makes the names of all namespaces known, and their columns.
-    async fn list_all(&self) -> Result<()> {
+    /// Makes the names of all namespaces known, and on demand their columns.
+    async fn list_all(&self, with_columns: bool) -> Result<()> {
         for namespace in self.lake().namespaces().await? {
             let mut relations = BTreeMap::new();
             for relation in self.lake().list(&namespace).await? {
@@ -377,7 +382,7 @@ impl StatementScope {
                 ]);
                 let wanted = RelationUse { name, version: None, arguments: None };
                 // A view over a dropped table, or an external table whose files are gone, is listed without columns.
-                if let Err(error) = self.relation(&wanted, &namespace, 0).await {
+                if with_columns && let Err(error) = self.relation(&wanted, &namespace, 0).await {
                     tracing::debug!(%error, relation = %relation.name, "a relation is listed without its columns");
                 }
                 relations.insert(relation.name.table, relation.kind);
@@ -448,6 +453,12 @@ pub(crate) fn digest(text: &str) -> String {
 /// Where a name stands in the text it was parsed from.
 pub(crate) fn position_of(name: &ObjectName) -> Option<Position> {
     spanned_position(name)
+}
+
+/// Where an identifier stands in the text it was parsed from.
+pub(crate) fn ident_position(ident: &Ident) -> Option<Position> {
+    let start = ident.span.start;
+    (start.line > 0).then_some(Position { line: start.line, column: start.column })
 }
 
 /// Where a piece of syntax begins in the text it was parsed from.

@@ -1,26 +1,162 @@
 //! Executing statements: one file per kind.
+//!
+//! **Architecture invariant:** a statement that changes something makes one commit, or none if it fails or is
+//! cancelled; its lineage is recorded after the commit, so lineage never names a version that does not exist.
+
+mod alter;
+mod copy;
+mod create_table;
+mod delete;
+mod describe;
+mod drop;
+mod external;
+mod insert;
+mod maintenance;
+mod memory;
+mod merge;
+mod namespace;
+mod planned;
+mod prepare;
+mod query;
+mod show;
+mod truncate;
+mod update;
+mod variables;
+mod view;
+mod watch;
+mod write;
 
 use std::sync::Arc;
 
-use crate::dialect::{Ast, Parsed};
-use crate::error::Result;
+use datafusion::sql::parser::Statement as DFStatement;
+use futures::future::BoxFuture;
+use sqlparser::ast::{Query, Set, SetExpr, Statement};
+
+use crate::dialect::{Ast, OwnStatement, Parsed};
+use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::model;
 use crate::observer::Observer;
-use crate::outcome::Executed;
+use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
-mod query;
+pub(crate) use query::{collect, stream};
+pub(crate) use watch::watched;
 
 /// Executes one statement.
 pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
     let scope = StatementScope::new(session, parsed, observer);
-    let outcome = match &parsed.ast {
-        Ast::Sql(statement) => query::execute(&scope, statement).await,
-        Ast::Own(_) => todo!(),
-        Ast::Model(statement) => model::execute(&scope, statement, parsed).await,
-    }
-    .map_err(|error| error.at(parsed.position()))?;
+    let outcome = outcome(&scope, &parsed.ast).await.map_err(|error| error.at(parsed.position()))?;
     let lineage = Lineage { reads: scope.reads(), writes: scope.writes() };
     Ok(Executed { outcome, lineage })
+}
+
+fn outcome<'a>(scope: &'a Arc<StatementScope>, ast: &'a Ast) -> BoxFuture<'a, Result<Outcome>> {
+    match ast {
+        Ast::Model(statement) => Box::pin(model::execute(scope, statement, scope.statement())),
+        Ast::Own(statement) => own(scope, statement),
+        Ast::Sql(statement) if scope.session().options().create_tables_in_memory => {
+            Box::pin(memory::execute(scope, statement))
+        }
+        Ast::Sql(statement) => datafusion(scope, statement),
+    }
+}
+
+fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<'a, Result<Outcome>> {
+    match statement {
+        OwnStatement::CreateNamespace { name, if_not_exists } => {
+            Box::pin(namespace::create(scope, name, *if_not_exists))
+        }
+        OwnStatement::DropNamespace { name, if_exists, cascade } => {
+            Box::pin(namespace::drop(scope, name, *if_exists, *cascade))
+        }
+        OwnStatement::Use { namespace } => Box::pin(namespace::switch(scope, namespace)),
+        OwnStatement::Optimize { table, zorder } => Box::pin(maintenance::optimize(scope, table, zorder)),
+        OwnStatement::Vacuum { table, retain_hours, dry_run } => {
+            Box::pin(maintenance::vacuum(scope, table, *retain_hours, *dry_run))
+        }
+        OwnStatement::Restore { table, to } => Box::pin(maintenance::restore(scope, table, to)),
+        OwnStatement::DescribeHistory { table, limit } => Box::pin(describe::history(scope, table, *limit)),
+        OwnStatement::DescribeLineage { kind, object } => {
+            Box::pin(describe::lineage(scope, kind.as_deref(), object))
+        }
+        OwnStatement::ShowNamespaces => Box::pin(show::namespaces(scope)),
+        OwnStatement::ShowTables { namespace, like } => {
+            Box::pin(show::tables(scope, namespace.as_ref(), like.as_deref()))
+        }
+        OwnStatement::ShowCreate { relation } => Box::pin(show::create(scope, relation)),
+    }
+}
+
+fn datafusion<'a>(scope: &'a Arc<StatementScope>, statement: &'a DFStatement) -> BoxFuture<'a, Result<Outcome>> {
+    match statement {
+        DFStatement::Statement(statement) => sql(scope, statement),
+        DFStatement::CreateExternalTable(external) => Box::pin(external::create(scope, external)),
+        DFStatement::CopyTo(copy) => Box::pin(copy::execute(scope, copy)),
+        DFStatement::Explain(explain) => Box::pin(query::explain(scope, explain)),
+        DFStatement::Reset(reset) => Box::pin(variables::reset(scope, reset)),
+    }
+}
+
+fn sql<'a>(scope: &'a Arc<StatementScope>, statement: &'a Statement) -> BoxFuture<'a, Result<Outcome>> {
+    match statement {
+        Statement::Query(query) => match data_change(query) {
+            Some(change) => sql(scope, change),
+            None => Box::pin(query::execute(scope, statement)),
+        },
+        Statement::CreateTable(create) => Box::pin(create_table::execute(scope, create)),
+        Statement::Insert(insert) => Box::pin(insert::execute(scope, insert)),
+        Statement::Update(update) => Box::pin(update::execute(scope, update)),
+        Statement::Delete(delete) => Box::pin(delete::execute(scope, delete)),
+        Statement::Merge(merge) => Box::pin(merge::execute(scope, merge)),
+        Statement::Truncate(truncate) => Box::pin(truncate::execute(scope, truncate)),
+        Statement::AlterTable(alter) => Box::pin(alter::execute(scope, alter)),
+        Statement::CreateView(create) => Box::pin(view::create(scope, create)),
+        Statement::CreateSchema { schema_name, if_not_exists, .. } => {
+            Box::pin(namespace::create_schema(scope, schema_name, *if_not_exists))
+        }
+        Statement::Drop { object_type, if_exists, names, cascade, .. } => {
+            Box::pin(drop::execute(scope, *object_type, *if_exists, names, *cascade))
+        }
+        Statement::Set(set @ (Set::SingleAssignment { .. } | Set::SetTimeZone { .. })) => {
+            Box::pin(variables::set(scope, set))
+        }
+        Statement::Prepare { name, data_types, statement } => {
+            Box::pin(prepare::prepare(scope, name, data_types, statement))
+        }
+        Statement::Execute { name: Some(name), parameters, .. } => {
+            Box::pin(prepare::execute(scope, name, parameters))
+        }
+        Statement::Deallocate { name, .. } => Box::pin(prepare::deallocate(scope, name)),
+        Statement::ExplainTable { .. }
+        | Statement::Explain { .. }
+        | Statement::ShowVariable { .. }
+        | Statement::ShowVariables { .. }
+        | Statement::ShowColumns { .. }
+        | Statement::ShowFunctions { .. } => Box::pin(query::execute(scope, statement)),
+        other => Box::pin(async move { Err(unsupported(other)) }),
+    }
+}
+
+/// `WITH .. INSERT` and parenthesised changes come as queries around the change.
+fn data_change(query: &Query) -> Option<&Statement> {
+    match query.body.as_ref() {
+        SetExpr::Insert(change) | SetExpr::Update(change) | SetExpr::Delete(change) | SetExpr::Merge(change)
+            if query.with.is_none() =>
+        {
+            Some(change)
+        }
+        _ => None,
+    }
+}
+
+fn unsupported(statement: &Statement) -> Error {
+    let text = statement.to_string();
+    let words: Vec<&str> = text.split_whitespace().take(2).collect();
+    Error::invalid(match statement {
+        Statement::StartTransaction { .. } | Statement::Commit { .. } | Statement::Rollback { .. } => {
+            "transactions of several statements are not supported: each statement commits on its own".to_owned()
+        }
+        _ => format!("statement '{}' is not supported", words.join(" ")),
+    })
 }

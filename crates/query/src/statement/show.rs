@@ -1,0 +1,190 @@
+//! `SHOW SCHEMAS`, `SHOW TABLES` and `SHOW CREATE`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::compute::kernels::comparison::like;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::physical_plan::memory::MemoryStream;
+use lakemill_lake::{At, ExternalEntry, LakeTable, Relation, RelationKind};
+use sqlparser::ast::{Ident, ObjectName};
+
+use crate::dialect::normalized;
+use crate::error::{Error, Result};
+use crate::outcome::Outcome;
+use crate::session::{StatementScope, ident_position, position_of};
+
+pub(super) async fn namespaces(scope: &StatementScope) -> Result<Outcome> {
+    let names = scope.lake().namespaces().await?;
+    rows_of(text_batch(vec![("namespace", names)])?)
+}
+
+pub(super) async fn tables(scope: &StatementScope, namespace: Option<&Ident>, pattern: Option<&str>) -> Result<Outcome> {
+    let known = scope.lake().namespaces().await?;
+    let namespaces = match namespace {
+        None => known,
+        Some(ident) => {
+            let name = normalized(ident);
+            if !known.contains(&name) {
+                let message = lakemill_base::unknown("namespace", &name, known.iter().map(String::as_str));
+                return Err(scope.locate(Error::not_found(message), ident_position(ident)));
+            }
+            vec![name]
+        }
+    };
+    let (mut spaces, mut names, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
+    let mut add = |namespace: &str, name: &str, kind: &str| -> Result<()> {
+        if pattern.map_or(Ok(true), |pattern| matches(name, pattern))? {
+            spaces.push(namespace.to_owned());
+            names.push(name.to_owned());
+            kinds.push(kind.to_owned());
+        }
+        Ok(())
+    };
+    for namespace in &namespaces {
+        for relation in scope.lake().list(namespace).await? {
+            let kind = match relation.kind {
+                RelationKind::Table => "table",
+                RelationKind::View => "view",
+                RelationKind::External => "external table",
+            };
+            add(namespace, &relation.name.table, kind)?;
+        }
+    }
+    let mut temporary: Vec<_> = scope.session().temporary().read().keys().cloned().collect();
+    temporary.sort();
+    for name in temporary.iter().filter(|name| namespaces.contains(&name.namespace)) {
+        add(&name.namespace, &name.table, "temporary table")?;
+    }
+    rows_of(text_batch(vec![("namespace", spaces), ("name", names), ("kind", kinds)])?)
+}
+
+fn matches(name: &str, pattern: &str) -> Result<bool> {
+    let name = StringArray::from(vec![name]);
+    let pattern = StringArray::new_scalar(pattern);
+    Ok(like(&name, &pattern)?.value(0))
+}
+
+pub(super) async fn create(scope: &StatementScope, object: &ObjectName) -> Result<Outcome> {
+    let name = scope.table_name(object)?;
+    let relation = scope.lake().resolve(&name, At::Latest).await;
+    let statement = match relation.map_err(|error| scope.locate(error.into(), position_of(object)))? {
+        Relation::Table(table) => create_table_text(&table)?,
+        Relation::View(view) => format!("CREATE VIEW {name} AS\n{}", view.sql),
+        Relation::External(entry) => create_external_text(&entry),
+    };
+    rows_of(text_batch(vec![("name", vec![name.to_string()]), ("statement", vec![statement])])?)
+}
+
+fn create_table_text(table: &LakeTable) -> Result<String> {
+    let mut lines = Vec::new();
+    for field in table.schema().fields() {
+        let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+        let comment = field.metadata().get("comment");
+        let comment = comment.map(|text| format!(" COMMENT {}", literal(text))).unwrap_or_default();
+        lines.push(format!("  {} {}{not_null}{comment}", quoted(field.name()), sql_type(field.data_type())));
+    }
+    for (name, sql) in table.checks() {
+        lines.push(format!("  CONSTRAINT {} CHECK ({sql})", quoted(&name)));
+    }
+    let mut text = format!("CREATE TABLE {} (\n{}\n)", table.name(), lines.join(",\n"));
+    let partitions: Vec<String> = table.partition_columns().iter().map(|column| quoted(column)).collect();
+    if !partitions.is_empty() {
+        let _ = write!(text, "\nPARTITIONED BY ({})", partitions.join(", "));
+    }
+    if let Some(comment) = table.comment() {
+        let _ = write!(text, "\nCOMMENT {}", literal(&comment));
+    }
+    Ok(text)
+}
+
+fn create_external_text(entry: &ExternalEntry) -> String {
+    let mut text = format!("CREATE EXTERNAL TABLE {}", entry.name);
+    if let Some(schema) = &entry.schema {
+        let columns: Vec<String> = schema
+            .fields()
+            .iter()
+            .map(|field| format!("  {} {}", quoted(field.name()), sql_type(field.data_type())))
+            .collect();
+        let _ = write!(text, " (\n{}\n)", columns.join(",\n"));
+    }
+    let _ = write!(text, "\nSTORED AS {}", entry.format.to_uppercase());
+    if !entry.partition_columns.is_empty() {
+        let columns: Vec<String> = entry.partition_columns.iter().map(|(name, _)| quoted(name)).collect();
+        let _ = write!(text, "\nPARTITIONED BY ({})", columns.join(", "));
+    }
+    if !entry.options.is_empty() {
+        let options: Vec<String> =
+            entry.options.iter().map(|(key, value)| format!("{} {}", literal(key), literal(value))).collect();
+        let _ = write!(text, "\nOPTIONS ({})", options.join(", "));
+    }
+    let _ = write!(text, "\nLOCATION {}", literal(&entry.location));
+    text
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn quoted(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let bare = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
+    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// An Arrow type as the type of a column definition.
+fn sql_type(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "BOOLEAN".to_owned(),
+        DataType::Int8 => "TINYINT".to_owned(),
+        DataType::Int16 => "SMALLINT".to_owned(),
+        DataType::Int32 => "INT".to_owned(),
+        DataType::Int64 => "BIGINT".to_owned(),
+        DataType::UInt8 => "TINYINT UNSIGNED".to_owned(),
+        DataType::UInt16 => "SMALLINT UNSIGNED".to_owned(),
+        DataType::UInt32 => "INT UNSIGNED".to_owned(),
+        DataType::UInt64 => "BIGINT UNSIGNED".to_owned(),
+        DataType::Float16 | DataType::Float32 => "FLOAT".to_owned(),
+        DataType::Float64 => "DOUBLE".to_owned(),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "TEXT".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "BYTEA".to_owned()
+        }
+        DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "TIME".to_owned(),
+        DataType::Timestamp(_, None) => "TIMESTAMP".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "INTERVAL".to_owned(),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            format!("{}[]", sql_type(item.data_type()))
+        }
+        DataType::Struct(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", quoted(field.name()), sql_type(field.data_type())))
+                .collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        DataType::Dictionary(_, value) => sql_type(value),
+        other => other.to_string(),
+    }
+}
+
+/// One batch as the rows of a statement.
+pub(super) fn rows_of(batch: RecordBatch) -> Result<Outcome> {
+    let schema = batch.schema();
+    Ok(Outcome::Rows(Box::pin(MemoryStream::try_new(vec![batch], schema, None)?)))
+}
+
+fn text_batch(columns: Vec<(&str, Vec<String>)>) -> Result<RecordBatch> {
+    let fields: Vec<Field> = columns.iter().map(|(name, _)| Field::new(*name, DataType::Utf8, false)).collect();
+    let arrays = columns.into_iter().map(|(_, values)| Arc::new(StringArray::from(values)) as ArrayRef).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
