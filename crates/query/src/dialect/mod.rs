@@ -8,7 +8,6 @@
 
 mod grammar;
 mod own;
-mod paths;
 mod references;
 mod script;
 
