@@ -21,6 +21,7 @@ mod statement;
 pub use dialect::{Parsed, StatementKind};
 pub use error::{Error, Position, Result};
 pub use lineage::{Lineage, ObjectKind, ObjectRef, ObjectVersion};
+pub use model::ModelCodec;
 pub use observer::{NoObserver, Observer, Progress};
 pub use outcome::{Executed, Outcome, Summary};
 pub use session::{Session, SessionOptions};

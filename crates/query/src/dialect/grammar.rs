@@ -2,11 +2,11 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, Ident, ObjectName};
+use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect};
-use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+
+use crate::model;
 
 /// PostgreSQL-like SQL with the parts of BigQuery's and Delta's that a lake with models needs.
 #[derive(Debug, Default)]
@@ -71,54 +71,6 @@ impl Dialect for LakemillDialect {
 
     /// `MODEL name` and `TABLE name` as the arguments of a relation such as `ML.PREDICT(MODEL m, TABLE t)`.
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        let Token::Word(word) = &parser.peek_token_ref().token else { return None };
-        if word.quote_style.is_some() {
-            return None;
-        }
-        if word.keyword == Keyword::TABLE && names_an_object(parser) {
-            return Some(parse_table_argument(parser));
-        }
-        if word.value.eq_ignore_ascii_case("model")
-            && parser.get_current_token().token == Token::LParen
-            && names_an_object(parser)
-        {
-            return Some(parse_model_argument(parser));
-        }
-        None
-    }
-}
-
-/// Whether the words from the next token on are `KEYWORD name` followed by `.`, `,` or `)`. A column that is
-/// called `model` is never followed so.
-fn names_an_object(parser: &Parser) -> bool {
-    matches!(parser.peek_nth_token_ref(1).token, Token::Word(_))
-        && matches!(parser.peek_nth_token_ref(2).token, Token::Period | Token::Comma | Token::RParen)
-}
-
-fn parse_model_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
-    parser.next_token();
-    let ObjectName(parts) = parser.parse_object_name(false)?;
-    let names = parts.iter().filter_map(|part| part.as_ident().cloned()).collect();
-    Ok(Expr::Prefixed { prefix: Ident::new(MODEL), value: Box::new(Expr::CompoundIdentifier(names)) })
-}
-
-/// `TABLE t` is `(SELECT * FROM t)`, so that all that follows knows just one form of input.
-fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
-    parser.next_token();
-    let name = parser.parse_object_name(false)?;
-    let query = Parser::new(&LakemillDialect).try_with_sql(&format!("SELECT * FROM {name}"))?.parse_query()?;
-    Ok(Expr::Subquery(query))
-}
-
-const MODEL: &str = "MODEL";
-
-/// The model that a `MODEL name` argument names, as written.
-pub(crate) fn model_argument(expr: &Expr) -> Option<ObjectName> {
-    match expr {
-        Expr::Prefixed { prefix, value } if prefix.value == MODEL => match value.as_ref() {
-            Expr::CompoundIdentifier(parts) => Some(ObjectName::from(parts.clone())),
-            _ => None,
-        },
-        _ => None,
+        model::parse_prefix(parser)
     }
 }

@@ -11,7 +11,7 @@ mod own;
 mod references;
 mod script;
 
-pub(crate) use grammar::{LakemillDialect, model_argument};
+pub(crate) use grammar::LakemillDialect;
 pub(crate) use own::{OwnStatement, TimePoint};
 pub(crate) use references::{
     Listing, Names, References, RelationUse, file_name, normalized, read_function_file, read_function_format,

@@ -9,10 +9,10 @@ use sqlparser::ast::{
     TableObject, TableVersion, TableWithJoins, Value, Visit, Visitor,
 };
 
-use super::grammar::model_argument;
 use super::own::OwnStatement;
 use super::script::{Ast, StatementKind};
 use crate::lineage::ObjectRef;
+use crate::model::ModelReference;
 
 /// What a statement is, reads and writes.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl References {
             }
         }
         for model in &names.models {
-            self.read_model(model);
+            self.read_model(&model.object_name());
         }
     }
 
@@ -212,7 +212,7 @@ pub(crate) struct Names {
     /// Relations in order of use.
     pub(crate) relations: Vec<RelationUse>,
     /// Models in order of use.
-    pub(crate) models: Vec<ObjectName>,
+    pub(crate) models: Vec<ModelReference>,
     /// How much of the lake `information_schema` must know.
     pub(crate) listing: Listing,
     /// Names of the common table expressions in scope, innermost last.
@@ -310,7 +310,7 @@ impl Visitor for Names {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        self.models.extend(model_argument(expr));
+        self.models.extend(ModelReference::from_expr(expr, normalized));
         ControlFlow::Continue(())
     }
 }

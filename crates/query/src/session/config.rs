@@ -12,6 +12,7 @@ use super::SessionOptions;
 use super::memory::MemoryLimit;
 use super::planner::LakemillPlanner;
 use crate::error::Result;
+use crate::model;
 
 /// The catalog that the lake's namespaces are schemas of.
 pub(super) const CATALOG: &str = "lake";
@@ -27,13 +28,12 @@ pub(super) fn context(lake: &Lake, options: &SessionOptions, memory: &MemoryLimi
         .with_disk_manager_builder(disk)
         .with_object_store_registry(lake.object_store_registry())
         .build_arc()?;
-    let state = SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_config(session_config(options))
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_query_planner(Arc::new(LakemillPlanner))
-        .build();
-    Ok(SessionContext::new_with_state(state))
+        .with_query_planner(Arc::new(LakemillPlanner));
+    Ok(SessionContext::new_with_state(model::extend(builder).build()))
 }
 
 /// The settings.

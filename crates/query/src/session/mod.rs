@@ -25,6 +25,7 @@ pub(crate) use scope::{ModelArgument, StatementScope, digest, full_name, ident_p
 
 use crate::dialect::{Parsed, parse_script};
 use crate::error::Result;
+use crate::model::SessionModels;
 use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Executed, Outcome};
 use crate::statement;
@@ -69,6 +70,7 @@ struct SessionInner {
     context: SessionContext,
     namespace: RwLock<String>,
     prepared: RwLock<HashMap<String, Parsed>>,
+    models: SessionModels,
     /// Tables that live in memory and end with the session.
     temporary: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
 }
@@ -96,6 +98,7 @@ impl Session {
             context,
             namespace,
             prepared: RwLock::default(),
+            models: SessionModels::default(),
             temporary: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -178,6 +181,11 @@ impl Session {
 
     pub(crate) fn temporary(&self) -> &RwLock<HashMap<TableName, Arc<dyn TableProvider>>> {
         &self.inner.temporary
+    }
+
+    /// The models that were loaded so far.
+    pub(crate) fn models(&self) -> &SessionModels {
+        &self.inner.models
     }
 
     pub(crate) fn prepared(&self) -> &RwLock<HashMap<String, Parsed>> {

@@ -35,6 +35,8 @@ const VIEW_DEPTH_MAX: usize = 32;
 pub(crate) struct ModelArgument {
     /// Its full name.
     pub(crate) name: ModelName,
+    /// The name and the version as the text has them.
+    pub(crate) reference: model::ModelReference,
     /// Where the text names it.
     pub(crate) position: Option<Position>,
 }
@@ -161,7 +163,11 @@ impl StatementScope {
 
     /// An error of DataFusion in the words of this crate, with its place in the script.
     pub(crate) fn error(&self, error: datafusion::error::DataFusionError) -> Error {
-        let mut error = Error::from(error);
+        self.shifted(Error::from(error))
+    }
+
+    /// An error whose place counts within the statement, with its place in the script.
+    pub(crate) fn shifted(&self, mut error: Error) -> Error {
         error.shift(|inner| self.statement.script_position(inner));
         error
     }
@@ -222,6 +228,7 @@ impl StatementScope {
                 let names = Names::of(statement.as_ref());
                 let planners = self.pin_all(&names, namespace, depth).await?;
                 pin_names(statement.as_mut());
+                model::rewrite_calls(statement.as_mut()).map_err(|error| self.shifted(error))?;
                 Ok(planners)
             }
             DFStatement::Explain(explain) => Box::pin(self.bind(&mut explain.statement, namespace, depth)).await,
@@ -230,6 +237,7 @@ impl StatementScope {
                     let names = Names::of(query.as_ref());
                     let planners = self.pin_all(&names, namespace, depth).await?;
                     pin_names(query.as_mut());
+                    model::rewrite_calls(query.as_mut()).map_err(|error| self.shifted(error))?;
                     Ok(planners)
                 }
                 CopyToSource::Relation(name) => {
@@ -258,10 +266,11 @@ impl StatementScope {
             self.relation(relation, namespace, depth).await?;
         }
         let mut models = Vec::with_capacity(names.models.len());
-        for name in &names.models {
-            let TableName { namespace, table } = self.table_name_in(name, namespace)?;
-            let position = position_of(name).map(|inner| self.statement.script_position(inner));
-            models.push(ModelArgument { name: ModelName::new(namespace, table), position });
+        for reference in &names.models {
+            let TableName { namespace, table } = self.table_name_in(&reference.object_name(), namespace)?;
+            let position = reference.position().map(|inner| self.statement.script_position(inner));
+            let name = ModelName::new(namespace, table);
+            models.push(ModelArgument { name, reference: reference.clone(), position });
         }
         model::relation_planners(self, &models).await
     }

@@ -39,7 +39,7 @@ fn view_text(scope: &StatementScope, create: &CreateView, namespace: &str, colum
     let names = Names::of(create.query.as_ref());
     let bare = |name: &ObjectName| name.0.len() == 1 && file_name(name).is_none();
     let moves = here != namespace
-        && (names.relations.iter().any(|relation| bare(&relation.name)) || names.models.iter().any(bare));
+        && (names.relations.iter().any(|relation| bare(&relation.name)) || names.models.iter().any(|model| model.parts.len() == 1));
     let text = match moves {
         false => body_text(&scope.statement().text, create),
         true => qualified(create.query.as_ref().clone(), &names, &here)?,
@@ -75,7 +75,7 @@ fn body_text(statement: &str, create: &CreateView) -> String {
 }
 
 fn qualified(mut query: Query, names: &Names, namespace: &str) -> Result<String> {
-    if !names.models.is_empty() {
+    if names.models.iter().any(|model| model.parts.len() == 1) {
         return Err(Error::invalid("a view in another namespace needs full names of models: MODEL namespace.name"));
     }
     let bare = names.relations.iter().filter_map(|relation| match relation.name.0.as_slice() {

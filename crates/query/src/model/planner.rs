@@ -1,0 +1,60 @@
+//! From our logical nodes to our physical operators.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+
+use super::evaluate::{EvaluateExec, EvaluateNode};
+use super::predict::{PredictExec, PredictNode, Predictor};
+
+/// Plans [`PredictNode`] and [`EvaluateNode`].
+#[derive(Debug, Default)]
+pub(super) struct ModelPlanner;
+
+#[async_trait]
+impl ExtensionPlanner for ModelPlanner {
+    async fn plan_extension(
+        &self,
+        planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        logical: &[&LogicalPlan],
+        physical: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        plan(planner, node, logical, physical, (session, context))
+    }
+}
+
+fn plan(
+    planner: &dyn PhysicalPlanner,
+    node: &dyn UserDefinedLogicalNode,
+    logical: &[&LogicalPlan],
+    physical: &[Arc<dyn ExecutionPlan>],
+    (session, context): (&dyn Session, &PhysicalPlanningContext),
+) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let ([rows], [input]) = (logical, physical) else { return Ok(None) };
+    let exprs = |exprs: &[Expr]| -> Result<Vec<Arc<dyn PhysicalExpr>>> {
+        exprs.iter().map(|expr| planner.create_physical_expr(expr, rows.schema(), session, context)).collect()
+    };
+    if let Some(predict) = node.as_any().downcast_ref::<PredictNode>() {
+        let predictor = Predictor::new(Arc::clone(predict.handle()), exprs(predict.features())?);
+        let node = PredictExec::try_new(Arc::clone(input), predictor, predict.outputs())?;
+        return Ok(Some(Arc::new(node)));
+    }
+    if let Some(evaluate) = node.as_any().downcast_ref::<EvaluateNode>() {
+        let mut features = exprs(evaluate.exprs())?;
+        let label = features.pop().ok_or_else(|| DataFusionError::Internal("Evaluate has a label".into()))?;
+        let predictor = Predictor::new(Arc::clone(evaluate.handle()), features);
+        let node = EvaluateExec::try_new(Arc::clone(input), predictor, label, evaluate.measure().clone())?;
+        return Ok(Some(Arc::new(node)));
+    }
+    Ok(None)
+}

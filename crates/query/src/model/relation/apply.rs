@@ -1,0 +1,141 @@
+//! Relations that apply a model to rows.
+
+use std::sync::Arc;
+
+use datafusion::common::TableReference;
+use datafusion::logical_expr::planner::RelationPlannerContext;
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use sqlparser::ast::{Query, TableFactor};
+
+use super::arguments::Arguments;
+use super::stored;
+use crate::model::evaluate::{EvaluateNode, Measure};
+use crate::model::loaded::LoadedModel;
+use crate::model::predict::{Outputs, PredictNode};
+use crate::{Error, Result};
+
+/// Bins of ML.CALIBRATION, unless told otherwise.
+const CALIBRATION_BINS: u32 = 10;
+
+/// ML.PREDICT
+pub(super) fn predict(
+    model: &Arc<LoadedModel>,
+    arguments: Arguments,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let threshold = arguments.threshold()?;
+    check_threshold(model, arguments.function, threshold)?;
+    let input = rows(arguments, context)?;
+    let outputs = Outputs::new(threshold);
+    for field in outputs.fields(&model.handle) {
+        if input.schema().fields().iter().any(|given| given.name() == field.name()) {
+            return Err(Error::invalid(format!(
+                "the input of ML.PREDICT has a column '{0}' already, which the prediction is called; \
+                 leave it out with SELECT * EXCEPT ({0}) or rename it",
+                field.name()
+            )));
+        }
+    }
+    let features = model.features(input.schema())?;
+    let node = PredictNode::new(input, Arc::clone(&model.handle), features, outputs)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// ML.TRANSFORM: the features, then the label where the input has it.
+pub(super) fn transform(
+    model: &Arc<LoadedModel>,
+    arguments: Arguments,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let input = rows(arguments, context)?;
+    let names = model.model().features().iter().map(|field| field.name().clone());
+    let mut exprs: Vec<Expr> = model
+        .features(input.schema())?
+        .into_iter()
+        .zip(names)
+        .map(|(feature, name)| feature.alias(name))
+        .collect();
+    if let Ok(label) = model.label(input.schema()) {
+        exprs.push(label.alias(model.model().label()));
+    }
+    Ok(LogicalPlanBuilder::from(input).project(exprs)?.build()?)
+}
+
+/// ML.EVALUATE and its kind: over rows, or as measured on the held-out rows when the model was trained.
+pub(super) fn measure(
+    model: &Arc<LoadedModel>,
+    arguments: Arguments,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let measure = match arguments.function {
+        "ML.CONFUSION_MATRIX" => Measure::ConfusionMatrix { threshold: arguments.threshold()? },
+        "ML.ROC_CURVE" => Measure::RocCurve { thresholds: arguments.thresholds()? },
+        "ML.CALIBRATION" => Measure::Calibration { bins: arguments.bins(CALIBRATION_BINS)? },
+        _ => Measure::Evaluate { threshold: arguments.threshold()? },
+    };
+    check_measure(model, &measure)?;
+    if arguments.rows.is_none() {
+        return stored::measured(model, &measure);
+    }
+    let input = rows(arguments, context)?;
+    let mut exprs = model.features(input.schema())?;
+    exprs.push(model.label(input.schema())?);
+    let node = EvaluateNode::new(input, Arc::clone(&model.handle), exprs, measure)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+fn check_measure(model: &LoadedModel, measure: &Measure) -> Result<()> {
+    let kind = model.model().model_type().as_str();
+    let classes = model.model().class_labels().map_or(0, |labels| labels.len());
+    match measure {
+        Measure::Evaluate { threshold } => check_threshold(model, measure.name(), *threshold),
+        Measure::ConfusionMatrix { threshold } if classes > 0 => check_threshold(model, measure.name(), *threshold),
+        Measure::ConfusionMatrix { .. } => Err(Error::invalid(format!(
+            "ML.CONFUSION_MATRIX is for classifiers, and model {} is a {kind}; ML.EVALUATE measures a regressor",
+            model.handle.name
+        ))),
+        Measure::RocCurve { .. } | Measure::Calibration { .. } if classes == 2 => Ok(()),
+        Measure::RocCurve { .. } | Measure::Calibration { .. } => Err(Error::invalid(format!(
+            "{} is for classifiers of two classes, and model {} is a {kind}{}",
+            measure.name(),
+            model.handle.name,
+            if classes > 0 { format!(" of {classes}") } else { String::new() }
+        ))),
+    }
+}
+
+fn check_threshold(model: &LoadedModel, function: &str, threshold: Option<f64>) -> Result<()> {
+    if threshold.is_some() && model.model().class_labels().is_none_or(|labels| labels.len() != 2) {
+        return Err(Error::invalid(format!(
+            "{function} takes a threshold for classifiers of two classes, which model {} is not",
+            model.handle.name
+        )));
+    }
+    Ok(())
+}
+
+/// Plans the rows of a relation, their columns under their bare names.
+fn rows(arguments: Arguments, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let function = arguments.function;
+    let Some(query) = arguments.rows else { return Err(Error::internal(format!("{function} has no rows"))) };
+    let plan = plan_rows(query, context)?;
+    if plan.contains_outer_reference() {
+        return Err(Error::invalid(format!(
+            "the input of {function} names a column of the query around it; join the result instead"
+        )));
+    }
+    let schema = plan.schema();
+    for (index, field) in schema.fields().iter().enumerate() {
+        if schema.fields()[..index].iter().any(|earlier| earlier.name() == field.name()) {
+            return Err(Error::invalid(format!(
+                "the input of {function} has two columns named '{}'; rename one with AS",
+                field.name()
+            )));
+        }
+    }
+    Ok(LogicalPlanBuilder::from(plan).alias(TableReference::bare("input"))?.build()?)
+}
+
+fn plan_rows(subquery: Box<Query>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    Ok(context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None })?)
+}

@@ -1,0 +1,137 @@
+//! `ML.PREDICT` and its kind in FROM.
+//!
+//! Each takes `MODEL name [VERSION AS OF n | @n]`, most then take the rows, `TABLE t` or `(query)`, and some a
+//! `STRUCT(value AS setting, ..)`. The models that a statement names are loaded before it is planned, since
+//! planning cannot wait. Without an alias, a relation is called as its model is, so that
+//! `FROM ML.EVALUATE(MODEL a), ML.EVALUATE(MODEL b)` can tell its columns apart.
+
+mod arguments;
+mod apply;
+mod stored;
+
+use std::sync::Arc;
+
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use lakemill_base::unknown;
+use sqlparser::ast::{FunctionArg, ObjectName, Spanned, TableAlias, TableFactor};
+
+use super::loaded::LoadedModel;
+use super::parse::ModelReference;
+use super::transform::{RELATIONS, position};
+use crate::{Error, Result};
+
+use arguments::Arguments;
+
+/// Plans the relations of one text, whose models are loaded.
+#[derive(Debug)]
+pub(super) struct ModelRelations {
+    models: Vec<(ModelReference, Arc<LoadedModel>)>,
+}
+
+impl ModelRelations {
+    /// A planner that knows `models` by the names under which the text has them.
+    pub(super) fn new(models: Vec<(ModelReference, Arc<LoadedModel>)>) -> Self {
+        Self { models }
+    }
+
+    fn model(&self, reference: &ModelReference) -> Result<&Arc<LoadedModel>> {
+        let same = |known: &&(ModelReference, Arc<LoadedModel>)| {
+            known.0.parts == reference.parts && known.0.version == reference.version
+        };
+        match self.models.iter().find(same) {
+            Some((_, model)) => Ok(model),
+            None => Err(Error::internal(format!("model {} was not loaded", reference.parts.join(".")))),
+        }
+    }
+
+    fn relation(
+        &self,
+        function: &str,
+        args: Vec<FunctionArg>,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<(LogicalPlan, String)> {
+        let arguments = Arguments::new(function, args, |ident| context.normalize_ident(ident.clone()))?;
+        let model = Arc::clone(self.model(&arguments.model)?);
+        let name = model.handle.name.model.clone();
+        let plan = match function {
+            "ML.PREDICT" => apply::predict(&model, arguments, context),
+            "ML.TRANSFORM" => apply::transform(&model, arguments, context),
+            "ML.EVALUATE" | "ML.CONFUSION_MATRIX" | "ML.ROC_CURVE" | "ML.CALIBRATION" => {
+                apply::measure(&model, arguments, context)
+            }
+            _ => stored::plan(&model, arguments),
+        }?;
+        Ok((plan, name))
+    }
+
+    fn plan(
+        &self,
+        function: &str,
+        name: &ObjectName,
+        args: Vec<FunctionArg>,
+        alias: Option<TableAlias>,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<PlannedRelation> {
+        let at = position(name.span().start);
+        let (plan, model) = self.relation(function, args, context).map_err(|error| error.at(at))?;
+        if alias.is_some() {
+            return Ok(PlannedRelation::new(plan, alias));
+        }
+        let plan = LogicalPlanBuilder::from(plan).alias(TableReference::bare(model))?.build()?;
+        Ok(PlannedRelation::new(plan, None))
+    }
+}
+
+impl RelationPlanner for ModelRelations {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> DataFusionResult<RelationPlanning> {
+        let planned = match relation {
+            TableFactor::Table { name, alias, args: Some(args), .. } if ml_name(&name).is_some() => {
+                let function = known(&name)?;
+                self.plan(&function, &name, args.args, alias, context)
+            }
+            TableFactor::Function { name, .. } if ml_name(&name).is_some() => Err(Error::invalid(format!(
+                "{} cannot be LATERAL: its input is a relation of its own; join its result instead",
+                known(&name)?
+            ))
+            .at(position(name.span().start))),
+            other => return Ok(RelationPlanning::Original(Box::new(other))),
+        };
+        Ok(RelationPlanning::Planned(Box::new(planned.map_err(external)?)))
+    }
+}
+
+/// `ML.PREDICT` of `ml.predict`; `None` for names that do not begin with `ML`.
+pub(super) fn ml_name(name: &ObjectName) -> Option<String> {
+    let [prefix, function] = name.0.as_slice() else { return None };
+    let (prefix, function) = (prefix.as_ident()?, function.as_ident()?);
+    let ours = prefix.quote_style.is_none() && prefix.value.eq_ignore_ascii_case("ml");
+    ours.then(|| format!("ML.{}", function.value.to_uppercase()))
+}
+
+fn known(name: &ObjectName) -> DataFusionResult<String> {
+    let function = ml_name(name).unwrap_or_default();
+    if RELATIONS.contains(&function.as_str()) {
+        return Ok(function);
+    }
+    let at = position(name.span().start);
+    let values = lakemill_learn::transform::transform_names();
+    let message = if values.contains(&function.as_str()) {
+        format!("{function} is a value, not a relation; write it in the select list or in TRANSFORM")
+    } else {
+        unknown("relation", &function, RELATIONS)
+    };
+    Err(external(Error::not_found(message).at(at)))
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,1 +1,0 @@
-//! Empty: this package only names the crate whose files the tests read.
