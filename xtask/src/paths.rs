@@ -1,0 +1,35 @@
+//! Where things lie: the repository, the user's cache, the build products.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Lakemill's folder in the user's cache folder.
+pub(crate) fn cache() -> Result<PathBuf> {
+    if let Some(cache) = std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(cache).join("lakemill"));
+    }
+    let home = std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?;
+    Ok(PathBuf::from(home).join(".cache/lakemill"))
+}
+
+/// The programs of the Python environment `name` (`tests` or `bench`).
+pub(crate) fn python(name: &str) -> Result<PathBuf> {
+    Ok(cache()?.join("python").join(name).join("bin"))
+}
+
+/// The folder of cargo's build products.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// The binary that a release build makes.
+pub(crate) fn lakemill() -> PathBuf {
+    target().join("release/lakemill")
+}

@@ -1,0 +1,31 @@
+//! `cargo xtask test`: everything that tests Lakemill, in one command.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::shell::{self, cargo};
+use crate::{paths, setup};
+
+/// What to test.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Arguments {
+    /// Leaves out the long tests: under three minutes instead of twenty-five.
+    #[arg(long)]
+    quick: bool,
+    /// Handed to nextest: names of tests, or filters after '-E'.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    nextest: Vec<String>,
+}
+
+/// Sets up what tests need, builds, and runs them. nextest's summary is the last thing printed.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    setup::tests()?;
+    // The crash tests kill the binary itself.
+    shell::run(cargo().args(["build", "--release", "--package", "lakemill"]))?;
+    let profile = if arguments.quick { "default" } else { "full" };
+    let mut nextest = cargo();
+    nextest.args(["nextest", "run", "--release", "--workspace", "--profile", profile]);
+    nextest.args(&arguments.nextest);
+    nextest.env("LAKEMILL_BIN", paths::lakemill());
+    shell::run(&mut nextest)
+}
