@@ -8,6 +8,7 @@
 
 mod grammar;
 mod own;
+mod paths;
 mod references;
 mod script;
 

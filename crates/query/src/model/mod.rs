@@ -27,6 +27,7 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::physical_planner::ExtensionPlanner;
+use sqlparser::ast::{VisitMut, VisitorMut};
 use sqlparser::parser::{Parser, ParserError};
 
 use crate::dialect::{Parsed, References, StatementKind};
@@ -46,6 +47,15 @@ impl ModelStatement {
             Self::Create(_) => StatementKind::Train,
             Self::Drop { .. } | Self::Export { .. } => StatementKind::Model,
             Self::Show | Self::Describe { .. } => StatementKind::Query,
+        }
+    }
+
+    /// Changes the query that it trains on.
+    pub(crate) fn visit_query(&mut self, visitor: &mut impl VisitorMut) {
+        if let Self::Create(create) = self
+            && let Some(query) = &mut create.query
+        {
+            let _ = query.visit(visitor);
         }
     }
 
