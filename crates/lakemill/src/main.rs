@@ -1,1 +1,41 @@
-fn main() {}
+//! `lakemill`: the command line over the engine.
+//!
+//! Not here: anything that another program could want; the crates below are the library.
+
+mod cli;
+mod command;
+mod cpu;
+mod engine;
+mod failure;
+mod interrupt;
+mod memory;
+mod output;
+mod progress;
+mod repl;
+mod sql;
+mod version;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Queries allocate many buffers of a few sizes from many threads, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    if let Some(missing) = cpu::missing_features() {
+        // Nothing else can be done where standard error is closed too.
+        let _ = writeln!(std::io::stderr(), "error: {missing}");
+        return ExitCode::from(lakemill_base::ErrorKind::Invalid.exit_code());
+    }
+    let cli = cli::Cli::parse();
+    match command::run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            failure::report(&error);
+            ExitCode::from(failure::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The command line: every subcommand, option and help text.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::memory::MemoryLimit;
+use crate::output::Format;
+
+/// Rows that a table shows unless told otherwise; what fits on a screen or two.
+const TABLE_ROWS_DEFAULT: usize = 40;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// From raw files to scored predictions: a data lake, SQL and machine learning in one engine
+#[derive(Debug, Parser)]
+#[command(
+    name = "lakemill",
+    version = env!("CARGO_PKG_VERSION"),
+    long_version = crate::version::LONG,
+    styles = STYLES,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  lakemill run examples/flights                   run a pipeline, from raw files to predictions
+  lakemill sql                                    type SQL at a prompt
+  lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
+  lakemill models                                 list the models of the lake
+
+`lakemill help COMMAND` says more about each command.",
+    after_long_help = "Examples:
+  lakemill run examples/flights                   run a pipeline, from raw files to predictions
+  lakemill sql                                    type SQL at a prompt
+  lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
+  lakemill models                                 list the models of the lake
+
+Exit codes:
+    0  done
+    2  the request is wrong: a syntax error, an unknown option or column
+    3  a table, model, column or file does not exist
+    4  somebody else changed the same table first; run it again
+    5  a limit of memory or disk was reached
+   65  the data is malformed
+   69  a store or database does not answer
+   70  a bug in lakemill
+  130  cancelled with Ctrl-C
+
+`lakemill help COMMAND` says more about each command."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Lake and engine")]
+pub(crate) struct GlobalArgs {
+    /// The lake: a folder, or s3://bucket/prefix
+    #[arg(long, global = true, value_name = "PATH|URL", env = "LAKEMILL_LAKE", default_value = "./lake")]
+    pub(crate) lake: String,
+
+    /// The catalog: a SQLite file or a postgres:// URL [default: catalog.db in the lake]
+    #[arg(long, global = true, value_name = "PATH|URL", env = "LAKEMILL_CATALOG", hide_env_values = true)]
+    pub(crate) catalog: Option<String>,
+
+    /// The namespace of names that give none [default: main]
+    #[arg(long, global = true, value_name = "NAME", env = "LAKEMILL_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+
+    /// Memory for queries and training, like 4GB or 50%; what needs more spills to disk
+    #[arg(long, global = true, value_name = "SIZE", env = "LAKEMILL_MEMORY", default_value = "70%")]
+    pub(crate) memory: MemoryLimit,
+
+    /// Threads for queries and training [default: one per core]
+    #[arg(long, global = true, value_name = "N", env = "LAKEMILL_THREADS", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter like lakemill=debug,deltalake=info
+    #[arg(long, global = true, value_name = "LEVEL|FILTER", env = "LAKEMILL_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(RunArgs),
+    Sql(SqlArgs),
+    Tables(TablesArgs),
+    Models(ModelsArgs),
+    Report(ReportArgs),
+    Completions(CompletionsArgs),
+}
+
+/// Run a pipeline: a folder of numbered SQL files and a pipeline.toml
+///
+/// Each file is a step. A step runs when its text, or a table, model or file that it reads, has changed since it
+/// last succeeded; the others are up to date and skipped. Steps commit as they end: after Ctrl-C or a crash every
+/// table is at its last committed version, and the next run goes on from there.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill run examples/flights                          run what is not up to date
+  lakemill run examples/flights --dry-run                show what would run, and why
+  lakemill run examples/flights --from 30_train          run this step and all that follow
+  lakemill run examples/flights --only 40_evaluate       run one step
+  lakemill run examples/flights --force                  run everything
+  lakemill run examples/flights --format json | jq .     a summary for programs")]
+pub(crate) struct RunArgs {
+    /// The pipeline's folder
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+
+    /// Run steps that are up to date too
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Show what would run, and why; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Run these steps and no others (repeatable)
+    #[arg(long, value_name = "STEP", conflicts_with = "from")]
+    pub(crate) only: Vec<String>,
+
+    /// Run this step and those after it
+    #[arg(long, value_name = "STEP")]
+    pub(crate) from: Option<String>,
+
+    /// Where to write the report [default: below the lake]
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) report: Option<PathBuf>,
+
+    /// The form of the summary; with json, standard output holds nothing else
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: SummaryFormat,
+}
+
+/// The form of a run's summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SummaryFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Run SQL: at a prompt, from -c, from a file, or from a pipe
+///
+/// Without -c and -f, a terminal gets a prompt and a pipe is read as a script. Results go to standard output,
+/// messages and errors to standard error. A script stops at its first error.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill sql
+  lakemill sql -c 'SELECT carrier, count(*) FROM flights GROUP BY 1'
+  lakemill sql -f prepare.sql
+  echo 'SELECT 1;' | lakemill sql --format csv
+  lakemill sql -c 'SELECT * FROM flights' --output flights.parquet
+  lakemill sql -c \"SELECT * FROM 'raw/*.csv' LIMIT 5\"
+
+At the prompt, \\? lists the backslash commands; Ctrl-C cancels a statement, Ctrl-D leaves.")]
+pub(crate) struct SqlArgs {
+    /// Run this SQL and leave (repeatable)
+    #[arg(short, long = "command", value_name = "SQL")]
+    pub(crate) commands: Vec<String>,
+
+    /// Run the SQL in this file and leave; - is standard input (repeatable)
+    #[arg(short, long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The form of the rows [default: by the ending of --output, else table]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Write the rows to a file
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// The most rows that a table shows; 0 shows all of them
+    #[arg(long, value_name = "N", default_value_t = TABLE_ROWS_DEFAULT)]
+    pub(crate) max_rows: usize,
+
+    /// Go on after an error; the exit code is that of the first one
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
+    /// Print neither row counts nor messages
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// List the tables and views of the lake, or describe one of them
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill tables
+  lakemill tables flights
+  lakemill tables --format json")]
+pub(crate) struct TablesArgs {
+    /// A table, view or external table to describe
+    pub(crate) name: Option<String>,
+
+    /// The form of the list
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+}
+
+/// List the models of the lake, or describe one of them with its versions, metrics and lineage
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill models
+  lakemill models late_trees
+  lakemill models late_trees --format json")]
+pub(crate) struct ModelsArgs {
+    /// A model to describe
+    pub(crate) name: Option<String>,
+
+    /// The form of the list
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+}
+
+/// Make the HTML report of a pipeline's last run again
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill report examples/flights
+  lakemill report examples/flights --output report.html
+  xdg-open \"$(lakemill report examples/flights --path)\"")]
+pub(crate) struct ReportArgs {
+    /// The pipeline's folder
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+
+    /// Where to write it [default: below the lake]
+    #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Print the report's path and nothing else
+    #[arg(long)]
+    pub(crate) path: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill completions bash > ~/.local/share/bash-completion/completions/lakemill
+  lakemill completions zsh  > ~/.zfunc/_lakemill
+  lakemill completions fish > ~/.config/fish/completions/lakemill.fish")]
+pub(crate) struct CompletionsArgs {
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("give at least 1".into()),
+        Ok(threads) if threads <= THREADS_MAX => Ok(threads),
+        Ok(_) => Err(format!("give at most {THREADS_MAX}")),
+        Err(_) => Err("give a whole number".into()),
+    }
+}
+
+/// More threads than this is a slip of the hand on any machine that this runs on.
+const THREADS_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
