@@ -137,7 +137,13 @@ mod tests {
         let mut scores = vec![0.5; BLOCK_ROWS];
         tree.add(&bins, &mut scores);
         for (row, score) in scores.iter().enumerate() {
-            let want = if row < 100 { 1.5 } else if row % 4 == 2 { 2.5 } else { 4.5 };
+            let want = if row < 100 {
+                1.5
+            } else if row % 4 == 2 {
+                2.5
+            } else {
+                4.5
+            };
             assert_eq!(*score, want, "row {row}");
         }
     }

@@ -23,7 +23,7 @@ mod scorer;
 mod split;
 
 pub use boost::{BoostedTrees, TrainingRows, fit};
-pub use forest::{Feature, FeatureKind, Forest, Node, Tree};
+pub use forest::{Feature, FeatureKind, Forest, Node, NodeSplit, Test, Tree};
 pub use importance::FeatureImportance;
 pub use objective::Objective;
 pub use params::{Growth, TreeParams};
