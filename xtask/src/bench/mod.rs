@@ -1,6 +1,57 @@
-//! `cargo xtask bench`: Lakemill beside its peers, measured in turns on one machine in one run.
-pub(crate) fn run(_: &Arguments) -> anyhow::Result<()> {
-    Ok(())
+//! `cargo xtask bench`: Lakemill beside its peers, in turns, on one machine, in one run.
+//!
+//! A contender is a process that prints one line of JSON: `{"version": "..", "figures": {"name": number, ..}}`. Rounds
+//! alternate between the contenders, so that a slow spell of the machine falls on all of them, and a table shows
+//! medians and ratios. What they answer is checked as well: a fast wrong answer is a failure.
+
+mod contest;
+mod pipeline;
+mod start;
+mod tpch;
+mod trees;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+/// Its name, what it measures, and how.
+type Benchmark = (&'static str, &'static str, fn(&Arguments) -> Result<()>);
+
+/// The benchmarks.
+const BENCHMARKS: [Benchmark; 4] = [
+    ("trees", "boosted trees on flights, fit and predict, beside LightGBM and XGBoost", trees::run),
+    ("tpch", "the 22 TPC-H queries at scale 1, beside plain DataFusion, DuckDB and Polars", tpch::run),
+    ("pipeline", "the whole flights job beside Polars with LightGBM", pipeline::run),
+    ("start", "SELECT 1 from a cold start, beside DuckDB in Python", start::run),
+];
+
+/// What to measure.
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    /// A benchmark, or 'list'.
+    name: String,
+    /// Rounds of each contender; the table shows medians.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Threads of each contender.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// TPC-H's scale: gigabytes of raw data.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
 }
-#[derive(clap::Args, Debug)]
-pub(crate) struct Arguments {}
+
+/// Runs one benchmark.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.name == "list" {
+        for (name, about, _) in BENCHMARKS {
+            println!("{name:10} {about}");
+        }
+        return Ok(());
+    }
+    let Some((_, about, benchmark)) = BENCHMARKS.iter().find(|(name, _, _)| *name == arguments.name) else {
+        bail!("unknown benchmark '{}'; 'cargo xtask bench list' names them", arguments.name);
+    };
+    println!("{about}");
+    crate::setup::python("bench", "bench/requirements.txt")?;
+    benchmark(arguments)
+}
