@@ -1,9 +1,12 @@
-//! The catalog: pointers in SQLite or PostgreSQL.
+//! What the catalog holds, as its callers see it.
 
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
 use crate::name::{ModelName, TableName};
 
 /// What a name in a namespace is.
@@ -15,6 +18,26 @@ pub enum RelationKind {
     View,
     /// An external table over raw files.
     External,
+}
+
+impl RelationKind {
+    /// As the catalog and listings write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::View => "view",
+            Self::External => "external",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        match text {
+            "table" => Ok(Self::Table),
+            "view" => Ok(Self::View),
+            "external" => Ok(Self::External),
+            _ => Err(Error::data(format!("the catalog holds a relation of the unknown kind '{text}'"))),
+        }
+    }
 }
 
 /// One line of a listing.
@@ -85,7 +108,7 @@ pub struct ModelEntry {
 }
 
 /// Something that an output was made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineageInput {
     /// `table`, `view`, `model` or `file`.
     pub kind: String,

@@ -1,4 +1,29 @@
 //! Changes to tables: each is one Delta commit.
+//!
+//! Rows are written by this crate's own sink (`sink`): it casts to Delta's types, enforces NOT NULL and CHECK with texts
+//! that name the rule, and encodes on all cores; the files become visible by one commit. DELETE, UPDATE, MERGE,
+//! replace-where, OPTIMIZE, VACUUM and RESTORE go through deltalake's builders.
+//!
+//! **What a crash leaves behind.** Data files are written first and named by one put-if-absent of the commit file. Before
+//! that put, the files are orphans, which VACUUM removes; after it, the change is complete. Checkpoints come after the
+//! commit and only speed up reading; one that is missing or half-written is ignored.
+//!
+//! **What is checked.** Every commit carries an application transaction with an id of its own (`commit`), so that a commit
+//! whose answer was lost is found in the log instead of being made twice.
+
+mod alter;
+mod change;
+mod commit;
+mod history;
+mod maintain;
+mod merge;
+mod rows;
+mod rules;
+mod sink;
+mod source;
+mod types;
+
+pub(crate) use types::cast_plan;
 
 use std::time::Duration;
 

@@ -1,1 +1,0 @@
-//! Object stores: the local folder and `s3://`.

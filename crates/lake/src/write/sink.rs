@@ -1,0 +1,158 @@
+//! Writes rows as Parquet files of a table; nothing is visible until a commit names them.
+//!
+//! The input's partitions feed one bounded queue; writers take batches from it, check and encode them. The first writer
+//! works alone until enough rows have come to be worth a second file, so small results stay in one file and large ones
+//! are encoded on all cores. Memory is bounded by the queue and by one row group per writer and table partition.
+//!
+//! Dropping the future stops everything: what was written stays behind as orphans, which VACUUM removes.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
+use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::kernel::{Action, Add};
+use deltalake::logstore::LogStoreRef;
+use deltalake::operations::get_num_idx_cols_and_stats_columns;
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::WriterProperties;
+use futures::StreamExt;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::rules::RowRules;
+use crate::error::{Error, Result};
+
+/// Rows of a row group: large enough to compress well, small enough that a table of a few hundred thousand rows is read
+/// by all cores.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// Files are closed at about this size.
+const FILE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Each further writer starts when this many more rows have come.
+const ROWS_PER_WRITER: u64 = 512 * 1024;
+
+/// Batches between the query and the writers.
+const QUEUE_BATCHES: usize = 8;
+
+/// Batches have a few thousand rows; writers take them whole.
+const WRITE_BATCH_ROWS: usize = 8 * 1024;
+
+/// What was written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) files: Vec<Add>,
+    pub(super) rows: u64,
+}
+
+impl Written {
+    pub(super) fn actions(self) -> Vec<Action> {
+        self.files.into_iter().map(Action::Add).collect()
+    }
+}
+
+/// How Lakemill writes Parquet.
+pub(super) fn writer_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("lakemill ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+/// The size at which a file is closed.
+pub(super) fn file_bytes() -> NonZeroU64 {
+    NonZeroU64::new(FILE_BYTES).unwrap_or(NonZeroU64::MIN)
+}
+
+/// Runs a plan and writes its rows.
+pub(super) async fn write_files(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    log_store: &LogStoreRef,
+    rules: RowRules,
+    partition_columns: &[String],
+) -> Result<Written> {
+    let writers_max = context.session_config().target_partitions().max(1);
+    let (stats_columns, stats_names) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
+    let config = WriterConfig::new(
+        Arc::clone(rules.schema()),
+        partition_columns.to_vec(),
+        Some(writer_properties()),
+        Some(file_bytes()),
+        Some(WRITE_BATCH_ROWS),
+        stats_columns,
+        stats_names,
+    );
+    let (send, receive) = mpsc::channel::<RecordBatch>(QUEUE_BATCHES);
+    let (count, counted) = watch::channel(0_u64);
+    let count = Arc::new(count);
+    let rules = Arc::new(rules);
+    let receive = Arc::new(Mutex::new(receive));
+    let mut tasks: JoinSet<Result<Written>> = JoinSet::new();
+    for mut stream in execute_stream_partitioned(plan, context)? {
+        let (send, count) = (send.clone(), Arc::clone(&count));
+        tasks.spawn(async move {
+            while let Some(batch) = stream.next().await {
+                let batch = batch?;
+                count.send_modify(|rows| *rows += batch.num_rows() as u64);
+                // The writers are gone only when one of them failed; its error is the one that counts.
+                if batch.num_rows() > 0 && send.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok(Written::default())
+        });
+    }
+    drop((send, count));
+    for number in 0..writers_max as u64 {
+        let writer = DeltaWriter::new(log_store.object_store(None), config.clone());
+        let (receive, mut counted, rules) = (Arc::clone(&receive), counted.clone(), Arc::clone(&rules));
+        tasks.spawn(async move {
+            // An error means that the input has ended: the queue is all there is.
+            let _ = counted.wait_for(|rows| *rows >= number * ROWS_PER_WRITER).await;
+            write_from(&receive, writer, &rules).await
+        });
+    }
+    drop((receive, counted));
+    join(tasks).await
+}
+
+async fn write_from(
+    receive: &Mutex<mpsc::Receiver<RecordBatch>>,
+    mut writer: DeltaWriter,
+    rules: &RowRules,
+) -> Result<Written> {
+    let mut rows = 0;
+    loop {
+        let batch = receive.lock().await.recv().await;
+        let Some(batch) = batch else { break };
+        let written = match rules.apply(&batch) {
+            Ok(batch) => writer.write(&batch).await.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            if let Err(leftover) = writer.abort().await {
+                tracing::warn!(%leftover, "an upload was not cancelled");
+            }
+            return Err(error);
+        }
+        rows += batch.num_rows() as u64;
+    }
+    Ok(Written { files: writer.close().await?, rows })
+}
+
+/// The sum of all tasks, or the first error; the other tasks are stopped then.
+async fn join(mut tasks: JoinSet<Result<Written>>) -> Result<Written> {
+    let mut sum = Written::default();
+    while let Some(done) = tasks.join_next().await {
+        let written = done.map_err(|error| Error::internal(format!("a writer stopped: {error}")))??;
+        sum.rows += written.rows;
+        sum.files.extend(written.files);
+    }
+    Ok(sum)
+}

@@ -1,0 +1,112 @@
+//! Names, models, lineage and runs in the catalog.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use lakemill_base::ErrorKind;
+use lakemill_lake::{
+    At, Lake, LakeOptions, LineageInput, LineageRecord, ModelDraft, ModelName, Relation, SaveMode, TableName,
+};
+use serde_json::json;
+
+use crate::support::TestLake;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_catalog_is_refused() {
+    let lake = TestLake::new().await;
+    let location = lake.lake.options().location.clone();
+    let catalog = format!("{location}/catalog.db");
+    drop(lake.lake);
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{catalog}")).await.unwrap();
+    sqlx::query("UPDATE lakemill_catalog SET value = 42").execute(&pool).await.unwrap();
+    pool.close().await;
+    let error = Lake::open(LakeOptions::new(location)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.to_string().ends_with("has schema version 42, and this lakemill knows up to 1; use a newer lakemill"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_and_views() {
+    let lake = TestLake::new().await.lake;
+    assert!(lake.create_namespace("raw", false).await.unwrap());
+    assert!(!lake.create_namespace("raw", true).await.unwrap());
+    let view = TableName::new("raw", "Robert'); DROP TABLE relations;--");
+    assert!(lake.create_view(&view, "SELECT 1", false, false).await.unwrap());
+    let error = lake.create_view(&view, "SELECT 2", false, false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(lake.create_view(&view, "SELECT 2", true, false).await.unwrap());
+    match lake.resolve(&view, At::Latest).await.unwrap() {
+        Relation::View(view) => assert_eq!(view.sql, "SELECT 2"),
+        other => panic!("{other:?}"),
+    }
+    let error = lake.drop_namespace("raw", false, false).await.unwrap_err();
+    assert_eq!(error.to_string(), "namespace 'raw' is not empty; drop what is in it, or use CASCADE");
+    assert!(lake.drop_namespace("raw", false, true).await.unwrap());
+    assert!(lake.drop_namespace("main", false, true).await.is_err());
+    let error = lake.create_view(&TableName::new("nope", "v"), "SELECT 1", false, false).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no namespace 'nope'; make it with CREATE SCHEMA");
+}
+
+fn draft(text: &str) -> ModelDraft {
+    ModelDraft {
+        model_type: "LINEAR_REG".into(),
+        files: BTreeMap::from([("manifest.json".to_owned(), Bytes::from(text.to_owned()))]),
+        lineage: json!({"query": text}),
+        summary: json!({"r2": 0.5}),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_have_versions() {
+    let test = TestLake::new().await;
+    let lake = &test.lake;
+    let name = ModelName::bare("delay");
+    assert_eq!(lake.save_model(&name, draft("one"), SaveMode::Create).await.unwrap().unwrap().version, 1);
+    assert!(lake.save_model(&name, draft("x"), SaveMode::IfNotExists).await.unwrap().is_none());
+    assert!(lake.save_model(&name, draft("x"), SaveMode::Create).await.is_err());
+    assert_eq!(lake.save_model(&name, draft("two"), SaveMode::Replace).await.unwrap().unwrap().version, 2);
+    let (entry, files) = lake.load_model(&name, None).await.unwrap();
+    assert_eq!((entry.version.version, &files["manifest.json"][..]), (2, &b"two"[..]));
+    assert_eq!(lake.load_model(&name, Some(1)).await.unwrap().1["manifest.json"], "one");
+    let error = lake.model(&name, Some(3)).await.unwrap_err();
+    assert_eq!(error.to_string(), "model delay has no version 3; versions 1 to 2 are available");
+    let error = lake.model(&ModelName::bare("dealy"), None).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no model dealy; did you mean delay?");
+    assert_eq!(lake.models(None).await.unwrap().len(), 1);
+    assert!(lake.drop_model(&name, false).await.unwrap());
+    assert!(lake.drop_model(&name, false).await.is_err());
+    assert_eq!(std::fs::read_dir(test.folder.path().join("lake/models")).unwrap().count(), 0);
+    assert!(lake.save_model(&ModelName::bare("../x"), draft("x"), SaveMode::Create).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lineage_steps_and_runs() {
+    let lake = TestLake::new().await.lake;
+    let record = LineageRecord {
+        kind: "table".into(),
+        namespace: "main".into(),
+        name: "t".into(),
+        version: 3,
+        statement: "CREATE TABLE t AS SELECT 1".into(),
+        inputs: vec![LineageInput { kind: "table".into(), name: "s".into(), version: "7".into() }],
+        options: json!({}),
+        seed: Some(u64::MAX),
+        at_ms: 5,
+    };
+    lake.record_lineage(&record).await.unwrap();
+    let found = lake.lineage_of("table", "main", "t").await.unwrap();
+    assert_eq!((found.len(), found[0].seed, &found[0].inputs), (1, Some(u64::MAX), &record.inputs));
+    assert!(lake.step_state("p", "s").await.unwrap().is_none());
+    lake.save_step_state("p", "s", &json!({"a": 1})).await.unwrap();
+    lake.save_step_state("p", "s", &json!({"a": 2})).await.unwrap();
+    assert_eq!(lake.step_state("p", "s").await.unwrap().unwrap(), json!({"a": 2}));
+    let id = lake.start_run("p", &json!({})).await.unwrap();
+    assert_eq!(lake.runs("p", 10).await.unwrap()[0].finished_ms, None);
+    lake.finish_run(&id, "done", &json!({"steps": 3})).await.unwrap();
+    assert_eq!(lake.runs("p", 10).await.unwrap()[0].status, "done");
+    assert!(lake.finish_run("nope", "done", &json!({})).await.is_err());
+}
