@@ -77,7 +77,7 @@ async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &Table
         column_type(&schema, column)?;
     }
     let definition = TableDefinition { schema, checks: checks(create)?, partition_by, comment: comment(create) };
-    let made = scope.lake().create_table(name, &definition, create.or_replace, create.if_not_exists).await?;
+    let made = scope.lake().create_table(name, &definition, create.or_replace, create.if_not_exists, scope.state()).await?;
     let Some(commit) = made else {
         return Ok(Summary::new(format!("table {name} exists already; nothing to do")));
     };
