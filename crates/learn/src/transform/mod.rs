@@ -1,15 +1,36 @@
 //! The preprocessing functions `ML.*` of a TRANSFORM clause: each is a fold with frozen statistics.
+//!
+//! One file per function, which tells how to plan a call, to fit it, to apply it and to read it back. NULL stays NULL
+//! and NaN counts as NULL, unless a function says otherwise.
 
+mod args;
+mod bucketize;
+mod buckets;
+mod categories;
+mod feature_cross;
+mod gather;
+mod hash_bucketize;
+mod imputer;
 pub(crate) mod json;
+mod label_encoder;
+mod max_abs_scaler;
+mod min_max_scaler;
+mod normalizer;
+mod one_hot_encoder;
+mod polynomial_expand;
+mod quantile_bucketize;
+mod robust_scaler;
+mod scale;
+mod standard_scaler;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{Driver, OptionValue, Result};
+use crate::{Driver, Error, OptionValue, Result};
 
 /// A call as written: the function and its arguments that are no columns.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,62 +57,103 @@ pub trait TransformFit: Debug + Send + Sync {
 pub(crate) trait Apply: Debug + Send + Sync {
     fn apply(&self, args: &[ArrayRef]) -> Result<ArrayRef>;
     fn output_type(&self) -> &DataType;
-    fn to_json(&self) -> Value;
+    fn statistics(&self) -> Value;
 }
+
+/// How a function is planned and read back.
+pub(crate) struct Function {
+    pub(crate) name: &'static str,
+    pub(crate) plan: fn(&[DataType], &[OptionValue]) -> Result<Box<dyn TransformFit>>,
+    pub(crate) read: fn(&Value) -> Option<Arc<dyn Apply>>,
+}
+
+impl Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+const FUNCTIONS: [&Function; 13] = [
+    &standard_scaler::FUNCTION,
+    &min_max_scaler::FUNCTION,
+    &max_abs_scaler::FUNCTION,
+    &robust_scaler::FUNCTION,
+    &imputer::FUNCTION,
+    &bucketize::FUNCTION,
+    &quantile_bucketize::FUNCTION,
+    &one_hot_encoder::FUNCTION,
+    &label_encoder::FUNCTION,
+    &feature_cross::FUNCTION,
+    &hash_bucketize::FUNCTION,
+    &polynomial_expand::FUNCTION,
+    &normalizer::FUNCTION,
+];
+
+const NAMES: [&str; FUNCTIONS.len()] = {
+    let mut names = [""; FUNCTIONS.len()];
+    let mut at = 0;
+    while at < FUNCTIONS.len() {
+        names[at] = FUNCTIONS[at].name;
+        at += 1;
+    }
+    names
+};
 
 /// A preprocessing function with frozen statistics.
 #[derive(Clone, Debug)]
 pub struct FittedTransform {
-    name: &'static str,
+    function: &'static Function,
     inner: Arc<dyn Apply>,
 }
 
 impl FittedTransform {
+    pub(crate) fn new(function: &'static Function, inner: impl Apply + 'static) -> Self {
+        Self { function, inner: Arc::new(inner) }
+    }
+
     /// The function's name, `ML.STANDARD_SCALER`.
     pub fn name(&self) -> &str {
-        self.name
+        self.function.name
     }
+
     /// Transforms the column arguments.
     ///
     /// # Errors
     /// An argument has another type than in training.
     pub fn apply(&self, args: &[ArrayRef]) -> Result<ArrayRef> {
+        if args.len() != 1 {
+            return Err(Error::internal(format!("{} was applied to {} columns", self.name(), args.len())));
+        }
         self.inner.apply(args)
     }
+
     /// The type of the result.
     pub fn output_type(&self) -> &DataType {
         self.inner.output_type()
     }
+
     /// The function and its statistics; every f64 survives bit for bit.
     pub fn to_json(&self) -> Value {
-        self.inner.to_json()
+        json!({ "function": self.name(), "statistics": self.inner.statistics() })
     }
+
     /// Reads what [`FittedTransform::to_json`] wrote.
     ///
     /// # Errors
     /// Data when the value is damaged.
-    pub fn from_json(_value: &Value) -> Result<Self> {
-        todo!()
+    pub fn from_json(value: &Value) -> Result<Self> {
+        let name = value.get("function").and_then(Value::as_str).unwrap_or_default();
+        let damaged =
+            || Error::data(format!("the statistics of a transform '{name}' are damaged; train the model again"));
+        let function = FUNCTIONS.into_iter().find(|function| function.name == name).ok_or_else(damaged)?;
+        let inner = value.get("statistics").and_then(|statistics| (function.read)(statistics)).ok_or_else(damaged)?;
+        Ok(Self { function, inner })
     }
 }
 
 /// The names of all functions, `ML.STANDARD_SCALER` and so on.
 pub fn transform_names() -> &'static [&'static str] {
-    &[
-        "ML.STANDARD_SCALER",
-        "ML.MIN_MAX_SCALER",
-        "ML.MAX_ABS_SCALER",
-        "ML.ROBUST_SCALER",
-        "ML.IMPUTER",
-        "ML.BUCKETIZE",
-        "ML.QUANTILE_BUCKETIZE",
-        "ML.ONE_HOT_ENCODER",
-        "ML.LABEL_ENCODER",
-        "ML.FEATURE_CROSS",
-        "ML.HASH_BUCKETIZE",
-        "ML.POLYNOMIAL_EXPAND",
-        "ML.NORMALIZER",
-    ]
+    &NAMES
 }
 
 /// Checks a call's arguments: the types of its columns, and its constants.
@@ -99,9 +161,30 @@ pub fn transform_names() -> &'static [&'static str] {
 /// # Errors
 /// The function is unknown, or an argument is missing, too many, of the wrong type or out of range.
 pub fn plan_transform(
-    _function: &str,
-    _column_types: &[DataType],
-    _constants: &[OptionValue],
+    function: &str,
+    column_types: &[DataType],
+    constants: &[OptionValue],
 ) -> Result<Box<dyn TransformFit>> {
-    todo!()
+    let upper = function.to_uppercase();
+    let Some(found) = FUNCTIONS.into_iter().find(|known| known.name == upper) else {
+        return Err(Error::invalid(lakemill_base::unknown("function", function, NAMES)));
+    };
+    (found.plan)(column_types, constants)
+}
+
+/// A function without statistics: fitting reads no rows.
+#[derive(Debug)]
+struct Stateless<A: Apply + Clone + 'static> {
+    function: &'static Function,
+    apply: A,
+}
+
+impl<A: Apply + Clone + 'static> TransformFit for Stateless<A> {
+    fn fit(&self, _: &[RecordBatch], _: &Driver) -> Result<FittedTransform> {
+        Ok(FittedTransform::new(self.function, self.apply.clone()))
+    }
+
+    fn output_type(&self) -> DataType {
+        self.apply.output_type().clone()
+    }
 }
