@@ -1,1 +1,6 @@
-//! Integration tests.
+//! Pipelines over real lakes and sessions.
+
+mod fixture;
+mod report;
+mod resume;
+mod staleness;
