@@ -43,13 +43,28 @@ pub fn exp(x: f64) -> f64 {
 #[inline(always)]
 pub fn ln_1p_unit(x: f64) -> f64 {
     // ln(1 + x) = 2 atanh(s) with s = x / (2 + x) <= 1/3; the first term left out is s^33 / 33.
+    const FACTORS: [f64; 15] = [
+        1.0 / 29.0,
+        1.0 / 27.0,
+        1.0 / 25.0,
+        1.0 / 23.0,
+        1.0 / 21.0,
+        1.0 / 19.0,
+        1.0 / 17.0,
+        1.0 / 15.0,
+        1.0 / 13.0,
+        1.0 / 11.0,
+        1.0 / 9.0,
+        1.0 / 7.0,
+        1.0 / 5.0,
+        1.0 / 3.0,
+        1.0,
+    ];
     let s = x / (2.0 + x);
     let square = s * s;
     let mut sum = 1.0 / 31.0;
-    let mut odd = 29.0;
-    for _ in 0..15 {
-        sum = square.mul_add(sum, 1.0 / odd);
-        odd -= 2.0;
+    for factor in FACTORS {
+        sum = square.mul_add(sum, factor);
     }
     2.0 * s * sum
 }
@@ -69,18 +84,27 @@ pub fn logistic_in_place(scores: &mut [f64]) {
     }
 }
 
-/// Derivatives of the log-loss by the log-odds `scores`, and the sum of the losses. A weight factor is not applied.
+/// Log-losses `ln(1 + e^s) - t s` of the log-odds `scores`, and their derivatives by the scores.
 ///
 /// # Panics
 /// When the slices differ in length.
-pub fn logistic_derivatives(scores: &[f64], target: &[f64], first: &mut [f64], second: &mut [f64]) {
-    assert!(scores.len() == target.len() && first.len() == target.len() && second.len() == target.len());
-    for (((score, target), first), second) in scores.iter().zip(target).zip(first).zip(second) {
+pub fn logistic_losses_and_derivatives(
+    scores: &[f64],
+    target: &[f64],
+    losses: &mut [f64],
+    first: &mut [f64],
+    second: &mut [f64],
+) {
+    let rows = target.len();
+    assert!(scores.len() == rows && losses.len() == rows && first.len() == rows && second.len() == rows);
+    let inputs = scores.iter().zip(target);
+    for (((score, target), loss), (first, second)) in inputs.zip(losses).zip(first.iter_mut().zip(second)) {
         let e = exp(-score.abs());
         let inverse = 1.0 / (1.0 + e);
         let p = if *score < 0.0 { e * inverse } else { inverse };
         *first = p - target;
         *second = (e * inverse * inverse).max(SECOND_MIN);
+        *loss = target.mul_add(-score, score.max(0.0)) + ln_1p_unit(e);
     }
 }
 
@@ -159,13 +183,14 @@ mod tests {
         #[test]
         fn derivatives_are_those_of_the_loss(score in -30.0f64..30.0, target in 0u8..2) {
             let target = f64::from(target);
-            let (mut first, mut second) = ([0.0], [0.0]);
-            logistic_derivatives(&[score], &[target], &mut first, &mut second);
+            let (mut both, mut first, mut second) = ([0.0], [0.0], [0.0]);
+            logistic_losses_and_derivatives(&[score], &[target], &mut both, &mut first, &mut second);
             let p = 1.0 / (1.0 + (-score).exp());
             prop_assert!((first[0] - (p - target)).abs() < 1e-15);
             prop_assert!(near(second[0], (p * (1.0 / (1.0 + score.exp()))).max(SECOND_MIN), 1e-14));
             let mut loss = [0.0];
             logistic_losses(&[score], &[target], &mut loss);
+            prop_assert_eq!(loss, both);
             let want = if target == 1.0 { (-score).exp().ln_1p() } else { score.exp().ln_1p() };
             prop_assert!((loss[0] - want).abs() < 1e-13 * (1.0 + score.abs()), "{} {want}", loss[0]);
         }

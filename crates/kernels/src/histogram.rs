@@ -117,7 +117,7 @@ fn add_row<const W: usize>(slots: &mut [Slots; W], bins: &[u8; W], packed: u64) 
 #[inline(always)]
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "a prefetch takes a raw pointer")]
-fn prefetch<T>(items: &[T], at: usize) {
+pub(crate) fn prefetch<T>(items: &[T], at: usize) {
     // SAFETY: a prefetch of any address has no effect on memory, and the address is not dereferenced.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(items.as_ptr().wrapping_add(at).cast());
@@ -126,7 +126,7 @@ fn prefetch<T>(items: &[T], at: usize) {
 
 #[inline(always)]
 #[cfg(not(target_arch = "x86_64"))]
-fn prefetch<T>(_: &[T], _: usize) {}
+pub(crate) fn prefetch<T>(_: &[T], _: usize) {}
 
 /// Adds packed sums to wide ones and clears them.
 pub fn flush(slots: &mut [u64], sums: &mut [[i64; 2]]) {

@@ -1,5 +1,10 @@
 //! Stable partition of row numbers by the side of a split that each row falls on.
 
+use crate::histogram::prefetch;
+
+/// How many rows ahead a row's bin is asked for.
+const PREFETCH_ROWS: usize = 32;
+
 /// Moves the rows whose bin is marked in `left` to the front, keeping the order on both sides, and returns how many
 /// they are. `bins` is `[rows, width]`, read at `column`; `right` is room for as many rows as `rows` has.
 ///
@@ -16,8 +21,10 @@ pub fn partition(
     assert!(column < width, "the column lies outside of its group");
     let right = &mut right[..rows.len()];
     let (mut lefts, mut rights) = (0, 0);
+    let last = rows.len().saturating_sub(1);
     for at in 0..rows.len() {
         let row = rows[at];
+        prefetch(bins, rows[(at + PREFETCH_ROWS).min(last)] as usize * width + column);
         let goes_left = left[usize::from(bins[row as usize * width + column])];
         // Both stores always happen; which of them counts is decided without a branch.
         rows[lefts] = row;

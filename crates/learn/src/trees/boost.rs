@@ -11,7 +11,7 @@ use crate::{Driver, Error, Iteration, Result, TrainingObserver};
 use super::bins::{ColumnBins, Cuts};
 use super::dataset::{Dataset, Layout};
 use super::forest::{Feature, FeatureKind, Forest, Node, NodeSplit, Test, Tree};
-use super::grow::{Ground, Grown, grow, sample_columns};
+use super::grow::{Ground, Grown, Room, grow, sample_columns};
 use super::histogram::Rounded;
 use super::{Objective, TreeParams};
 
@@ -101,6 +101,7 @@ fn boost(
     let mut of_train = Scored::new(&data, train, objective, &base_scores);
     let eval_data = eval.map(|eval| Dataset::encode(&layout, eval.columns, eval.target.len())).transpose()?;
     let mut of_eval = eval.zip(eval_data.as_ref()).map(|(rows, data)| Scored::new(data, rows, objective, &base_scores));
+    let mut room = Room::default();
     let mut gradients = Gradients::new(objective.outputs(), train.target.len());
     let mut trees = Vec::new();
     let mut iterations: Vec<Iteration> = Vec::new();
@@ -113,12 +114,14 @@ fn boost(
                 let number = (u64::from(iteration) * objective.outputs() as u64 + output as u64)
                     * u64::from(params.parallel_trees)
                     + u64::from(parallel);
-                let grown = grow_tree(&data, params, &gradients, output, SplitMix64::new(params.seed).split(number));
+                let grown =
+                    grow_tree(&data, params, &gradients, output, SplitMix64::new(params.seed).split(number), &mut room);
                 of_train.add(&grown, output, params.subsample >= 1.0);
                 if let Some(of_eval) = &mut of_eval {
                     of_eval.add(&grown, output, false);
                 }
                 trees.push(finished(&grown, &layout, output as u32, iteration));
+                room.rows = grown.rows;
             }
         }
         let loss = of_train.loss_and_gradients(Some(&mut gradients));
@@ -173,19 +176,23 @@ fn grow_tree(
     gradients: &Gradients,
     output: usize,
     random: SplitMix64,
+    room: &mut Room,
 ) -> Grown {
-    let all: Vec<usize> =
-        (0..data.layout.places.len()).filter(|column| data.layout.places[*column].is_some()).collect();
+    let places = &data.layout.places;
+    let all: Vec<usize> = (0..places.len()).filter(|column| places[*column].is_some()).collect();
     let columns = match all.is_empty() {
         true => all,
         false => sample_columns(&all, params.colsample_bytree, &mut random.split(0)),
     };
-    let rows = if params.subsample >= 1.0 {
-        (0..data.rows as u32).collect()
+    let mut rows = std::mem::take(&mut room.rows);
+    rows.clear();
+    let every = 0..data.rows as u32;
+    if params.subsample >= 1.0 {
+        rows.extend(every);
     } else {
         let of_rows = random.split(u64::MAX);
-        (0..data.rows as u32).filter(|row| of_rows.split(u64::from(*row)).next_f64() < params.subsample).collect()
-    };
+        rows.extend(every.filter(|row| of_rows.split(u64::from(*row)).next_f64() < params.subsample));
+    }
     let ground = Ground {
         data,
         params,
@@ -195,7 +202,7 @@ fn grow_tree(
         columns: &columns,
         random,
     };
-    grow(&ground, rows)
+    grow(&ground, rows, room)
 }
 
 /// First and second derivatives, `[outputs][rows]`, as they are and rounded.
@@ -283,9 +290,10 @@ impl<'a> Scored<'a> {
         let scores: Vec<&[f64]> = self.scores.iter().map(|scores| &scores[start..end]).collect();
         let mut losses = [0.0; CHUNK_ROWS];
         let losses = &mut losses[..end - start];
-        self.objective.losses(&scores, target, losses);
-        if !first.is_empty() {
-            self.objective.derivatives(&scores, target, &mut first, &mut second);
+        if first.is_empty() {
+            self.objective.losses(&scores, target, losses);
+        } else {
+            self.objective.losses_and_derivatives(&scores, target, losses, &mut first, &mut second);
         }
         if let Some(weights) = self.rows.weights {
             let weigh = |values: &mut [f64]| {

@@ -5,6 +5,7 @@
 //! tree is therefore the same whatever the size of a wave.
 
 use std::cmp::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use lakemill_base::SplitMix64;
 use lakemill_kernels::partition::partition;
@@ -85,19 +86,51 @@ struct Leaf {
     taken: bool,
 }
 
-struct Grower<'a> {
+/// Memory that one tree hands on to the next: asking the system for it anew would cost a tenth of the time.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    pub(super) rows: Vec<u32>,
+    scratch: Vec<u32>,
+    histograms: Histograms,
+}
+
+/// Histograms that nobody needs any more. Their sums are stale: whoever takes one writes all of it.
+#[derive(Debug, Default)]
+struct Histograms(Mutex<Vec<Vec<Sums>>>);
+
+impl Histograms {
+    fn take(&self, slots: usize) -> Vec<Sums> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.filter(|kept| kept.len() == slots).unwrap_or_else(|| vec![[0; 2]; slots])
+    }
+
+    fn give(&self, histogram: Vec<Sums>) {
+        if !histogram.is_empty() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(histogram);
+        }
+    }
+}
+
+/// What every task of a tree shares.
+struct Site<'a> {
     ground: &'a Ground<'a>,
     scoring: Scoring,
+    histograms: &'a Histograms,
+}
+
+struct Grower<'a> {
+    site: Site<'a>,
     leaves: Vec<Leaf>,
     rows: Vec<u32>,
-    scratch: Vec<u32>,
+    scratch: &'a mut [u32],
 }
 
 /// Grows a tree on `rows`, which ascend.
-pub(super) fn grow(ground: &Ground<'_>, rows: Vec<u32>) -> Grown {
+pub(super) fn grow(ground: &Ground<'_>, rows: Vec<u32>, room: &mut Room) -> Grown {
     let scoring = Scoring::new(ground.params, ground.rounded.units);
-    let scratch = vec![0; rows.len()];
-    let mut grower = Grower { ground, scoring, leaves: Vec::new(), rows, scratch };
+    room.scratch.resize(rows.len(), 0);
+    let site = Site { ground, scoring, histograms: &room.histograms };
+    let mut grower = Grower { site, leaves: Vec::new(), rows, scratch: &mut room.scratch };
     grower.plant();
     grower.split_leaves();
     grower.harvest()
@@ -105,24 +138,24 @@ pub(super) fn grow(ground: &Ground<'_>, rows: Vec<u32>) -> Grown {
 
 impl Grower<'_> {
     fn plant(&mut self) {
-        let sums = self.ground.rounded.sum(&self.rows);
+        let sums = self.site.ground.rounded.sum(&self.rows);
         let mut root = Leaf {
             start: 0,
             end: self.rows.len(),
             depth: 0,
             sums,
-            random: self.ground.random.clone(),
+            random: self.site.ground.random.clone(),
             histogram: Vec::new(),
             split: None,
             children: None,
             taken: false,
         };
-        self.ground.build_and_find(&self.scoring, &mut root, &self.rows);
+        self.site.build_and_find(&mut root, &self.rows);
         self.leaves.push(root);
     }
 
     fn split_leaves(&mut self) {
-        let most = match self.ground.params.max_leaves {
+        let most = match self.site.ground.params.max_leaves {
             0 => usize::MAX,
             leaves => leaves as usize,
         };
@@ -153,12 +186,12 @@ impl Grower<'_> {
     fn order(&self, a: usize, b: usize) -> Ordering {
         let (a, b) = (&self.leaves[a], &self.leaves[b]);
         let by_place = b.start.cmp(&a.start);
-        match self.ground.params.growth {
-            Growth::LeafWise if self.ground.params.max_leaves != 0 => {
+        match self.site.ground.params.growth {
+            Growth::LeafWise if self.site.ground.params.max_leaves != 0 => {
                 let gain = |leaf: &Leaf| leaf.split.as_ref().map_or(0.0, |split| split.gain);
                 gain(a).total_cmp(&gain(b)).then(by_place)
             }
-            Growth::DepthWise if self.ground.params.max_leaves != 0 => b.depth.cmp(&a.depth).then(by_place),
+            Growth::DepthWise if self.site.ground.params.max_leaves != 0 => b.depth.cmp(&a.depth).then(by_place),
             // Without a limit on leaves the order changes nothing: depth first keeps the fewest histograms.
             _ => a.depth.cmp(&b.depth).then(by_place),
         }
@@ -167,11 +200,11 @@ impl Grower<'_> {
     /// Splits leaves, each on its own part of the rows.
     fn expand(&mut self, mut chosen: Vec<usize>) {
         chosen.sort_unstable_by_key(|leaf| self.leaves[*leaf].start);
-        let (ground, scoring) = (self.ground, self.scoring);
+        let site = &self.site;
         let histograms: Vec<Vec<Sums>> =
             chosen.iter().map(|leaf| std::mem::take(&mut self.leaves[*leaf].histogram)).collect();
         let mut tasks = Vec::with_capacity(chosen.len());
-        let (mut rows, mut scratch, mut at) = (self.rows.as_mut_slice(), self.scratch.as_mut_slice(), 0);
+        let (mut rows, mut scratch, mut at) = (self.rows.as_mut_slice(), &mut *self.scratch, 0);
         for (leaf, histogram) in chosen.iter().zip(histograms) {
             let leaf = &self.leaves[*leaf];
             let (own, own_scratch);
@@ -181,7 +214,7 @@ impl Grower<'_> {
             tasks.push((histogram, leaf, own, own_scratch));
         }
         let run = |(histogram, leaf, rows, scratch): (Vec<Sums>, &Leaf, &mut [u32], &mut [u32])| {
-            ground.split(&scoring, leaf, histogram, rows, scratch)
+            site.split(leaf, histogram, rows, scratch)
         };
         let made: Vec<Option<[Leaf; 2]>> = tasks.into_par_iter().with_max_len(1).map(run).collect();
         for (leaf, children) in chosen.into_iter().zip(made) {
@@ -206,6 +239,7 @@ impl Grower<'_> {
                 parent.children[side] = at as u32;
             }
             let leaf = &mut self.leaves[leaf];
+            self.site.histograms.give(std::mem::take(&mut leaf.histogram));
             let split = if leaf.taken { leaf.split.take() } else { None };
             if let (true, Some([left, right])) = (leaf.taken, leaf.children) {
                 open.push((right, Some((at, 1))));
@@ -214,11 +248,11 @@ impl Grower<'_> {
                 // It was split ahead of time and in vain: its rows stand in two runs.
                 self.rows[leaf.start..leaf.end].sort_unstable();
             }
-            let (first, second) = self.scoring.scaled(leaf.sums);
-            let value = self.scoring.leaf_value(first, second);
+            let (first, second) = self.site.scoring.scaled(leaf.sums);
+            let value = self.site.scoring.leaf_value(first, second);
             nodes.push(GrownNode { split, children: [0, 0], value, cover: second, rows: (leaf.start, leaf.end) });
         }
-        let (ground, scoring, rows) = (self.ground, &self.scoring, &self.rows);
+        let (ground, scoring, rows) = (self.site.ground, &self.site.scoring, &self.rows);
         let rate = ground.params.learning_rate / f64::from(ground.params.parallel_trees);
         nodes.par_iter_mut().with_max_len(4).for_each(|node| {
             if node.split.is_none() {
@@ -236,49 +270,49 @@ impl Grower<'_> {
     }
 }
 
-impl Ground<'_> {
-    fn may_split(&self, scoring: &Scoring, leaf: &Leaf) -> bool {
-        let deep = self.params.max_depth != 0 && leaf.depth >= self.params.max_depth;
-        !deep && leaf.end - leaf.start >= 2 && scoring.may_split(leaf.sums) && self.data.layout.slots > 0
+impl Site<'_> {
+    fn may_split(&self, leaf: &Leaf) -> bool {
+        let most = self.ground.params.max_depth;
+        let deep = most != 0 && leaf.depth >= most;
+        !deep && leaf.end - leaf.start >= 2 && self.scoring.may_split(leaf.sums) && self.ground.data.layout.slots > 0
     }
 
-    fn find_split(&self, scoring: &Scoring, leaf: &mut Leaf) {
-        let columns = self.columns_of(leaf);
-        leaf.split =
-            best(self.data.layout, &leaf.histogram, columns.as_deref().unwrap_or(self.columns), leaf.sums, scoring);
-        if leaf.split.is_none() || leaf.end - leaf.start < HISTOGRAM_ROWS_MIN {
-            leaf.histogram = Vec::new();
+    fn build(&self, rows: &[u32]) -> Vec<Sums> {
+        let mut histogram = self.histograms.take(self.ground.data.layout.slots);
+        build(self.ground.data, self.ground.rounded, rows, &mut histogram);
+        histogram
+    }
+
+    fn build_and_find(&self, leaf: &mut Leaf, rows: &[u32]) {
+        if self.may_split(leaf) {
+            self.find_split(leaf, self.build(rows));
         }
     }
 
-    fn build_and_find(&self, scoring: &Scoring, leaf: &mut Leaf, rows: &[u32]) {
-        if self.may_split(scoring, leaf) {
-            leaf.histogram = vec![[0; 2]; self.data.layout.slots];
-            build(self.data, self.rounded, rows, &mut leaf.histogram);
-            self.find_split(scoring, leaf);
+    fn find_split(&self, leaf: &mut Leaf, histogram: Vec<Sums>) {
+        let sampled = self.columns_of(leaf);
+        let columns = sampled.as_deref().unwrap_or(self.ground.columns);
+        leaf.split = best(self.ground.data.layout, &histogram, columns, leaf.sums, &self.scoring);
+        if leaf.split.is_some() && leaf.end - leaf.start >= HISTOGRAM_ROWS_MIN {
+            leaf.histogram = histogram;
+        } else {
+            self.histograms.give(histogram);
         }
     }
 
     /// The columns that a node may use, where not all that the tree may.
     fn columns_of(&self, leaf: &Leaf) -> Option<Vec<usize>> {
-        let (by_level, by_node) = (self.params.colsample_bylevel, self.params.colsample_bynode);
+        let (by_level, by_node) = (self.ground.params.colsample_bylevel, self.ground.params.colsample_bynode);
         if by_level >= 1.0 && by_node >= 1.0 {
             return None;
         }
-        let mut of_level = self.random.split(u64::from(leaf.depth) + 1);
-        let columns = sample_columns(self.columns, by_level, &mut of_level);
+        let mut of_level = self.ground.random.split(u64::from(leaf.depth) + 1);
+        let columns = sample_columns(self.ground.columns, by_level, &mut of_level);
         Some(sample_columns(&columns, by_node, &mut leaf.random.clone()))
     }
 
     /// Splits a leaf: orders its rows by side, and makes the children with their histograms and best splits.
-    fn split(
-        &self,
-        scoring: &Scoring,
-        leaf: &Leaf,
-        mut histogram: Vec<Sums>,
-        rows: &mut [u32],
-        scratch: &mut [u32],
-    ) -> Option<[Leaf; 2]> {
+    fn split(&self, leaf: &Leaf, mut histogram: Vec<Sums>, rows: &mut [u32], scratch: &mut [u32]) -> Option<[Leaf; 2]> {
         let split = leaf.split.as_ref()?;
         let middle = self.partition(split, rows, scratch)?;
         let child = |start: usize, end: usize, sums: Sums, side: u64| Leaf {
@@ -294,56 +328,59 @@ impl Ground<'_> {
         };
         let right_sums = [leaf.sums[0] - split.left[0], leaf.sums[1] - split.left[1]];
         let mut children = [child(0, middle, split.left, 1), child(middle, rows.len(), right_sums, 2)];
-        let may = [0, 1].map(|side| self.may_split(scoring, &children[side]));
-        if !may[0] && !may[1] {
-            return Some(children);
-        }
+        let may = [0, 1].map(|side| self.may_split(&children[side]));
         let (left_rows, right_rows) = rows.split_at(middle);
-        if histogram.is_empty() {
+        if histogram.is_empty() || (!may[0] && !may[1]) {
             for (child, rows) in children.iter_mut().zip([left_rows, right_rows]) {
-                self.build_and_find(scoring, child, rows);
+                self.build_and_find(child, rows);
             }
+            self.histograms.give(histogram);
             return Some(children);
         }
         let (small, small_rows) = if middle <= rows.len() / 2 { (0, left_rows) } else { (1, right_rows) };
         let large = 1 - small;
-        let mut of_small = vec![[0; 2]; histogram.len()];
-        build(self.data, self.rounded, small_rows, &mut of_small);
+        let of_small = self.build(small_rows);
         if may[large] {
             subtract(&mut histogram, &of_small);
-            children[large].histogram = histogram;
-            self.find_split(scoring, &mut children[large]);
+            self.find_split(&mut children[large], histogram);
+        } else {
+            self.histograms.give(histogram);
         }
         if may[small] {
-            children[small].histogram = of_small;
-            self.find_split(scoring, &mut children[small]);
+            self.find_split(&mut children[small], of_small);
+        } else {
+            self.histograms.give(of_small);
         }
         Some(children)
     }
 
     /// Moves the rows that go left to the front; both sides keep their order.
     fn partition(&self, split: &Split, rows: &mut [u32], scratch: &mut [u32]) -> Option<usize> {
-        let place = self.data.layout.places[split.column].as_ref()?;
-        let (bins, width) = (&self.data.bins[place.group], self.data.layout.groups[place.group].len());
+        let data = self.ground.data;
+        let place = data.layout.places[split.column].as_ref()?;
+        let (bins, width) = (&data.bins[place.group], data.layout.groups[place.group].len());
         let left = table(&split.left_bins);
         if rows.len() < 2 * PARTITION_ROWS {
             return Some(partition(rows, scratch, bins, width, place.lane, &left));
         }
-        let parts: Vec<(&[u32], &[u32])> = rows
+        let lefts: Vec<usize> = rows
             .par_chunks_mut(PARTITION_ROWS)
             .zip(scratch.par_chunks_mut(PARTITION_ROWS))
             .with_max_len(1)
-            .map(|(rows, scratch)| {
-                let middle = partition(rows, scratch, bins, width, place.lane, &left);
-                let (left, right) = rows.split_at(middle);
-                (left, right)
-            })
+            .map(|(rows, scratch)| partition(rows, scratch, bins, width, place.lane, &left))
             .collect();
-        let mut ordered = Vec::with_capacity(scratch.len());
-        parts.iter().for_each(|(left, _)| ordered.extend_from_slice(left));
-        let middle = ordered.len();
-        parts.iter().for_each(|(_, right)| ordered.extend_from_slice(right));
-        rows.copy_from_slice(&ordered);
+        let middle = lefts.iter().sum();
+        let (mut to_left, mut to_right) = scratch.split_at_mut(middle);
+        for (part, lefts) in rows.chunks(PARTITION_ROWS).zip(&lefts) {
+            let (own_left, own_right) = part.split_at(*lefts);
+            let (head, tail) = to_left.split_at_mut(own_left.len());
+            head.copy_from_slice(own_left);
+            to_left = tail;
+            let (head, tail) = to_right.split_at_mut(own_right.len());
+            head.copy_from_slice(own_right);
+            to_right = tail;
+        }
+        rows.copy_from_slice(scratch);
         Some(middle)
     }
 }

@@ -1,6 +1,8 @@
 //! Losses and their derivatives.
 
-use lakemill_kernels::gradient::{SECOND_MIN, exp, logistic_derivatives, logistic_in_place, logistic_losses};
+use lakemill_kernels::gradient::{
+    SECOND_MIN, exp, logistic_in_place, logistic_losses, logistic_losses_and_derivatives,
+};
 
 use crate::{Error, Result};
 
@@ -101,16 +103,21 @@ impl Objective {
         }
     }
 
-    /// First and second derivatives by each output's score, `[outputs][rows]`, unweighted.
-    pub(super) fn derivatives(
+    /// Losses of rows, and their first and second derivatives by each output's score (`[outputs][rows]`), unweighted.
+    pub(super) fn losses_and_derivatives(
         self,
         scores: &[&[f64]],
         target: &[f64],
+        losses: &mut [f64],
         first: &mut [&mut [f64]],
         second: &mut [&mut [f64]],
     ) {
+        if self == Self::BinaryLogistic {
+            return logistic_losses_and_derivatives(scores[0], target, losses, first[0], second[0]);
+        }
+        self.losses(scores, target, losses);
         match self {
-            Self::BinaryLogistic => logistic_derivatives(scores[0], target, first[0], second[0]),
+            Self::BinaryLogistic => {}
             Self::SquaredError => {
                 for ((first, score), target) in first[0].iter_mut().zip(scores[0]).zip(target) {
                     *first = score - target;
@@ -175,16 +182,16 @@ mod tests {
         let zero = [0.0; 2];
         let (mut f0, mut f1, mut s0, mut s1) = ([0.0; 2], [0.0; 2], [0.0; 2], [0.0; 2]);
         let softmax = Objective::Softmax { classes: 2 };
-        softmax.derivatives(&[&zero, &scores], &target, &mut [&mut f0, &mut f1], &mut [&mut s0, &mut s1]);
+        let (mut a, mut b) = ([0.0; 2], [0.0; 2]);
+        let both: [&[f64]; 2] = [&zero, &scores];
+        softmax.losses_and_derivatives(&both, &target, &mut a, &mut [&mut f0, &mut f1], &mut [&mut s0, &mut s1]);
         let (mut first, mut second) = ([0.0; 2], [0.0; 2]);
-        Objective::BinaryLogistic.derivatives(&[&scores], &target, &mut [&mut first], &mut [&mut second]);
+        let logistic = Objective::BinaryLogistic;
+        logistic.losses_and_derivatives(&[&scores], &target, &mut b, &mut [&mut first], &mut [&mut second]);
         for row in 0..2 {
             assert!((first[row] - f1[row]).abs() < 1e-15 && (first[row] + f0[row]).abs() < 1e-15);
             assert!((2.0 * second[row] - s1[row]).abs() < 1e-15);
         }
-        let (mut a, mut b) = ([0.0; 2], [0.0; 2]);
-        softmax.losses(&[&zero, &scores], &target, &mut a);
-        Objective::BinaryLogistic.losses(&[&scores], &target, &mut b);
         assert!((a[0] - b[0]).abs() < 1e-14 && (a[1] - b[1]).abs() < 1e-14);
     }
 
