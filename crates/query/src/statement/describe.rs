@@ -23,7 +23,7 @@ pub(super) async fn history(scope: &StatementScope, table: &ObjectName, limit: O
 /// One row for each input of each version, newest version first; an output without inputs has one row.
 pub(super) async fn lineage(scope: &StatementScope, kind: Option<&str>, object: &ObjectName) -> Result<Outcome> {
     let name = scope.table_name(object)?;
-    let kinds = kind.map_or_else(|| vec!["table", "view", "model"], |kind| vec![kind]);
+    let kinds = kind.map_or_else(|| vec!["table", "view", "external table", "model"], |kind| vec![kind]);
     let mut records = Vec::new();
     for kind in kinds {
         records.extend(scope.lake().lineage_of(kind, &name.namespace, &name.table).await?);

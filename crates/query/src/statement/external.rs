@@ -11,7 +11,7 @@ use super::write::record;
 use crate::error::{Error, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::outcome::{Outcome, Summary};
-use crate::session::{StatementScope, position_of};
+use crate::session::{StatementScope, full_name, position_of};
 
 pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable) -> Result<Outcome> {
     if create.unbounded || create.temporary {
@@ -54,12 +54,13 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
     };
     let entry = external::infer(scope.lake(), entry, scope.state()).await.map_err(locate)?;
     let fingerprint = external::fingerprint(scope.lake(), &entry).await.map_err(locate)?;
-    scope.record_read(ObjectRef::file(&entry.location), ObjectVersion::Fingerprint(fingerprint));
+    scope.record_read(ObjectRef::file(&entry.location), ObjectVersion::Fingerprint(fingerprint.clone()));
     let made = scope.lake().create_external(entry, create.or_replace, create.if_not_exists).await.map_err(locate)?;
     if !made {
         return Ok(Outcome::Done(Summary::new(format!("table {name} exists already; nothing to do"))));
     }
-    record(scope, &name, "table", 0).await?;
+    scope.record_write(ObjectRef::table(full_name(&name)), ObjectVersion::Fingerprint(fingerprint));
+    record(scope, &name, "external table", 0).await?;
     Ok(Outcome::Done(Summary::new(format!("created external table {name} over {location}"))))
 }
 

@@ -8,8 +8,9 @@ use super::create_table::refuse_unnamed_columns;
 use super::write::record;
 use crate::dialect::{Names, file_name, normalized};
 use crate::error::{Error, Result};
+use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::outcome::{Outcome, Summary};
-use crate::session::{StatementScope, position_of};
+use crate::session::{StatementScope, digest, full_name, position_of};
 
 pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Result<Outcome> {
     if create.materialized || create.temporary {
@@ -28,6 +29,7 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Resul
     if !made {
         return Ok(Outcome::Done(Summary::new(format!("view {name} exists already; nothing to do"))));
     }
+    scope.record_write(ObjectRef::table(full_name(&name)), ObjectVersion::Fingerprint(digest(&text)));
     record(scope, &name, "view", 0).await?;
     Ok(Outcome::Done(Summary::new(format!("created view {name}"))))
 }

@@ -34,7 +34,9 @@ where
 
 /// Records what an output was made from: with the caller, and in the lake.
 pub(super) async fn record(scope: &StatementScope, name: &TableName, kind: &str, version: u64) -> Result<()> {
-    scope.record_write(ObjectRef::table(full_name(name)), ObjectVersion::Version(version));
+    if kind == "table" {
+        scope.record_write(ObjectRef::table(full_name(name)), ObjectVersion::Version(version));
+    }
     let inputs = scope
         .reads()
         .into_iter()
