@@ -149,8 +149,8 @@ fn upper_bounds(distinct: &[(f64, u64)], bins_max: usize) -> Vec<f64> {
     let mut small_bins = bins_max.saturating_sub(big).max(1);
     let mut upper = Vec::with_capacity(bins_max - 1);
     let (mut in_bin, mut goal) = (0u64, small_rows as f64 / small_bins as f64);
-    for i in 0..distinct.len() - 1 {
-        in_bin += distinct[i].1;
+    for (i, (_, count)) in distinct.iter().enumerate().take(distinct.len() - 1) {
+        in_bin += count;
         let next_is_big = is_big(i + 1);
         if is_big(i) || in_bin as f64 >= goal || (next_is_big && in_bin as f64 >= goal * 0.5) {
             upper.push(bound(i));
