@@ -1,3 +1,12 @@
-//! Integration tests of the estimators.
+//! Integration tests of the estimators. Numbers are compared to scikit-learn's, which
+//! `tests/reference/learn_reference.py` computes.
 
+mod artifacts;
+mod data;
+mod determinism;
+mod encoding;
+mod errors;
+mod linear_models;
+mod metrics;
+mod transforms;
 mod trees;
