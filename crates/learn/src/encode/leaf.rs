@@ -129,11 +129,17 @@ fn mask(array: &ArrayRef, nulls: &NullBuffer) -> Result<ArrayRef> {
 
 fn missing(name: &str, batch: &RecordBatch) -> Error {
     let schema = batch.schema();
-    let known = schema.fields().iter().map(|field| field.name().as_str());
-    let near = lakemill_base::did_you_mean(name, known);
-    let hint = near.map_or_else(String::new, |near| format!("; did you mean to rename '{near}'?"));
-    Error::column(name, format!("the input lacks the feature '{name}' that the model was trained on{hint}"))
+    let names: Vec<&str> = schema.fields().iter().take(COLUMNS_LISTED_MAX).map(|field| field.name().as_str()).collect();
+    let more = if schema.fields().len() > names.len() { ", .." } else { "" };
+    let text = format!(
+        "the input lacks the feature '{name}' that the model was trained on; its columns are {}{more}",
+        names.join(", ")
+    );
+    Error::column(name, text)
 }
+
+/// More names than this are no help in an error.
+const COLUMNS_LISTED_MAX: usize = 24;
 
 impl LeafKind {
     pub(crate) const fn text(self) -> &'static str {

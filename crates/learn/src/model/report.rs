@@ -181,9 +181,9 @@ fn category_weights(rows: &[InputWeight]) -> Result<ArrayRef> {
         Field::new("category", DataType::Utf8, false),
         Field::new("weight", DataType::Float64, false),
     ]);
-    let all = || rows.iter().flat_map(|row| &row.categories);
-    let names: ArrayRef = Arc::new(StringArray::from_iter_values(all().map(|(name, _)| name)));
-    let weights: ArrayRef = Arc::new(Float64Array::from_iter_values(all().map(|(_, weight)| *weight)));
+    let all: Vec<&(String, f64)> = rows.iter().flat_map(|row| &row.categories).collect();
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(|(name, _)| name)));
+    let weights: ArrayRef = Arc::new(Float64Array::from_iter_values(all.iter().map(|(_, weight)| *weight)));
     let entries = StructArray::try_new(fields.clone(), vec![names, weights], None)?;
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.categories.len()));
     let nulls = NullBuffer::from_iter(rows.iter().map(|row| row.weight.is_none()));

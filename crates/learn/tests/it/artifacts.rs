@@ -61,3 +61,31 @@ fn a_newer_format_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(error.to_string(), "the model is of format version 2; this program reads up to 1, use a newer one");
 }
+
+#[test]
+fn every_model_type_survives_its_files() {
+    use lakemill_learn::OptionValue::Int;
+    let trees = [("max_iterations", Int(10)), ("max_tree_depth", Int(3))];
+    let cases: [(&str, &str, &[(&str, lakemill_learn::OptionValue)]); 6] = [
+        ("LINEAR_REG", "y", &[]),
+        ("LOGISTIC_REG", "b", &[]),
+        ("LOGISTIC_REG", "m", &[]),
+        ("BOOSTED_TREE_REGRESSOR", "y", &trees),
+        ("BOOSTED_TREE_CLASSIFIER", "b", &trees),
+        ("BOOSTED_TREE_CLASSIFIER", "m", &trees),
+    ];
+    for (kind, label, options) in cases {
+        let batch = rows(&["x1", "x2", "x3", "cat", label]);
+        let model = fit(kind, label, options, &batch).unwrap();
+        let loaded = Model::from_artifact(&Artifact::verify(model.to_artifact().unwrap().files).unwrap()).unwrap();
+        let predict = |model: &Model| model.predict(&batch, &PredictOptions::default()).unwrap();
+        assert_eq!(predict(&model), predict(&loaded), "{kind} {label}");
+        assert_eq!(model.output_fields().len(), predict(&model).len());
+        assert_eq!(model.weights(false).is_ok(), !model.model_type().is_tree());
+        assert_eq!(model.feature_importance().is_ok(), model.model_type().is_tree());
+        assert!(model.training_info().num_rows() > 0);
+        // One row at a time gives the same answers.
+        let single = model.predict(&batch.slice(7, 1), &PredictOptions::default()).unwrap();
+        assert_eq!(single[0].as_ref(), predict(&model)[0].slice(7, 1).as_ref());
+    }
+}

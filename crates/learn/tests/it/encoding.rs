@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, StructArray, TimestampSecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StructArray, TimestampSecondArray};
 use arrow::datatypes::{DataType, Field, Float64Type};
 use lakemill_learn::OptionValue::Bool;
 use lakemill_learn::{Model, PredictOptions};

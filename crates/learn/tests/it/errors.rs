@@ -139,7 +139,7 @@ fn a_missing_feature_is_named() {
     let model = fit("LINEAR_REG", "y", &[], &rows(&["x1", "x2", "y"])).unwrap();
     let error = model.predict(&rows(&["x1"]), &PredictOptions::default()).unwrap_err();
     assert_eq!(error.column_name(), Some("x2"));
-    assert_eq!(error.to_string(), "the input lacks the feature 'x2' that the model was trained on");
+    assert_eq!(error.to_string(), "the input lacks the feature 'x2' that the model was trained on; its columns are x1");
     let wrong = RecordBatch::try_from_iter([("x1", floats(vec![1.0])), ("x2", strings(&["a"]))]).unwrap();
     assert_eq!(
         model.predict(&wrong, &PredictOptions::default()).unwrap_err().to_string(),
