@@ -51,7 +51,7 @@ impl Lake {
             builder.await.map(|table| (table, ()))
         })
         .await?;
-        Ok(Commit { version: settled.version, rows: 0 })
+        Ok(Commit::new(settled.version, 0))
     }
 
     /// Renames a column by writing the table's rows anew, as one new version: other engines need no column mapping to
@@ -123,7 +123,7 @@ impl Lake {
             builder = builder.with_comment(comment.to_owned());
         }
         let version = commit::commit_create(name, Some(&base), &log_store, builder, self.now_ms()).await?;
-        Ok(Commit { version, rows })
+        Ok(Commit::new(version, rows))
     }
 
     /// Adds a CHECK constraint after checking the rows that are there.
@@ -152,7 +152,7 @@ impl Lake {
             builder.await.map(|table| (table, ()))
         })
         .await?;
-        Ok(Commit { version: settled.version, rows: 0 })
+        Ok(Commit::new(settled.version, 0))
     }
 
     /// Drops a CHECK constraint.
@@ -164,7 +164,7 @@ impl Lake {
         let checks = base.checks();
         if !checks.iter().any(|(other, _)| other == check) {
             if if_exists {
-                return Ok(Commit { version: base.version(), rows: 0 });
+                return Ok(Commit::new(base.version(), 0));
             }
             let known = checks.iter().map(|(name, _)| name.as_str());
             return Err(Error::not_found(format!("table {name}: {}", unknown("CHECK", check, known))));
@@ -175,7 +175,7 @@ impl Lake {
             builder.await.map(|table| (table, ()))
         })
         .await?;
-        Ok(Commit { version: settled.version, rows: 0 })
+        Ok(Commit::new(settled.version, 0))
     }
 
     /// Finds a row that breaks a condition, with a better text than the builder's.

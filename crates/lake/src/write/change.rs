@@ -55,7 +55,7 @@ impl Lake {
         .await?;
         let counted = settled.value.and_then(|metrics| metrics.num_deleted_rows).map(|rows| rows as u64);
         let rows = if everything { counted.or(rows_before) } else { counted };
-        Ok(Commit { version: settled.version, rows: rows.unwrap_or_default() })
+        Ok(Commit::new(settled.version, rows.unwrap_or_default()))
     }
 
     /// Sets columns in the rows that a predicate selects.
@@ -96,7 +96,7 @@ impl Lake {
         })
         .await?;
         let rows = settled.value.map_or(0, |metrics| metrics.num_updated_rows as u64);
-        Ok(Commit { version: settled.version, rows })
+        Ok(Commit::new(settled.version, rows))
     }
 
     async fn delete_by_rewrite(
@@ -109,12 +109,12 @@ impl Lake {
         let scan = scan_as(name, &base, [predicate])?;
         let selected = count_rows(&scan, Some(predicate), session).await?;
         if selected == 0 {
-            return Ok(Commit { version: base.version(), rows: 0 });
+            return Ok(Commit::new(base.version(), 0));
         }
         let kept = LogicalPlanBuilder::from(scan).filter(predicate.clone().is_not_true())?.build()?;
         let operation = DeltaOperation::Delete { predicate: None };
         let version = self.rewrite(name, &base, &kept, operation, session).await?;
-        Ok(Commit { version, rows: selected })
+        Ok(Commit::new(version, selected))
     }
 
     async fn update_by_rewrite(
@@ -128,7 +128,7 @@ impl Lake {
         let scan = scan_as(name, &base, predicate.iter().chain(set.iter().map(|(_, value)| value)))?;
         let selected = count_rows(&scan, predicate.as_ref(), session).await?;
         if selected == 0 {
-            return Ok(Commit { version: base.version(), rows: 0 });
+            return Ok(Commit::new(base.version(), 0));
         }
         let changed = scan.schema().iter().map(|(relation, field)| {
             let same = Expr::Column(Column::new(relation.cloned(), field.name()));
@@ -153,7 +153,7 @@ impl Lake {
         };
         let operation = DeltaOperation::Update { predicate: None };
         let version = self.rewrite(name, &base, &plan, operation, session).await?;
-        Ok(Commit { version, rows: selected })
+        Ok(Commit::new(version, selected))
     }
 
     /// Swaps all files of a table for those of a plan that reads the same snapshot.

@@ -109,7 +109,7 @@ impl Lake {
         let (entry, base) = self.table_to_change(name).await?;
         let wanted = self.snapshots().at(&entry.folder, at).await?;
         if wanted.version() == base.version() {
-            return Ok(Commit { version: base.version(), rows: 0 });
+            return Ok(Commit::new(base.version(), 0));
         }
         let version = wanted.version();
         let settled = commit::run(name, &base, self.now_ms(), |properties| async {
@@ -119,6 +119,6 @@ impl Lake {
         })
         .await
         .map_err(|error| error.context(format_args!("cannot restore version {version}")))?;
-        Ok(Commit { version: settled.version, rows: 0 })
+        Ok(Commit::new(settled.version, 0))
     }
 }

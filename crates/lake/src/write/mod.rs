@@ -70,6 +70,15 @@ pub struct Commit {
     pub version: u64,
     /// Rows inserted, updated or deleted.
     pub rows: u64,
+    /// Rows of raw files that were left out because they could not be read.
+    pub bad_rows: u64,
+}
+
+impl Commit {
+    /// A change that read no raw file.
+    const fn new(version: u64, rows: u64) -> Self {
+        Self { version, rows, bad_rows: 0 }
+    }
 }
 
 /// `MERGE INTO target USING source ON ..`. Columns of the target and the source are qualified by the aliases.

@@ -21,6 +21,7 @@ use super::source::{PlannedInput, delta_session};
 use super::types::{kernel_schema, table_schema};
 use super::{Commit, TableDefinition, WriteMode};
 use crate::error::{Error, Result};
+use crate::external::bad_rows;
 use crate::lake::{Lake, TableEntry};
 use crate::name::TableName;
 use crate::table::Pinned;
@@ -140,11 +141,14 @@ impl Lake {
             None => None,
         };
         let log_store = self.snapshots().log_store(&entry.folder)?;
-        let written = match plan {
-            None => Written::default(),
+        let (written, bad) = match plan {
+            None => (Written::default(), 0),
             Some(plan) => {
                 let rules = RowRules::new(name, &blueprint.schema, &[], &plan.schema(), session)?;
-                write_files(plan, session.task_ctx(), &log_store, rules, &blueprint.partition_by).await?
+                let input = Arc::clone(&plan);
+                let context = session.task_ctx();
+                let written = write_files(input, context, &log_store, rules, &blueprint.partition_by).await?;
+                (written, bad_rows(plan.as_ref()))
             }
         };
         let rows = written.rows;
@@ -171,7 +175,7 @@ impl Lake {
             }
             return Err(Error::conflict(format!("{name} was made by another session meanwhile")));
         }
-        Ok(Some(Commit { version, rows }))
+        Ok(Some(Commit { version, rows, bad_rows: bad }))
     }
 
     async fn add_rows(
@@ -186,13 +190,14 @@ impl Lake {
         if needs_deltalake(&base, overwrite)? {
             return Box::pin(self.write_through_deltalake(name, &base, plan, overwrite, None, session)).await;
         }
-        let (mut actions, rows) = self.stage(name, &base, plan, session).await?;
+        let (mut actions, rows) = self.stage(name, &base, Arc::clone(&plan), session).await?;
+        let bad_rows = bad_rows(plan.as_ref());
         let partition_by = base.snapshot()?.metadata().partition_columns().to_vec();
         let mode = if overwrite { DeltaMode::Overwrite } else { DeltaMode::Append };
         if overwrite {
             actions.extend(removals(&base)?);
         } else if actions.is_empty() {
-            return Ok(Commit { version: base.version(), rows });
+            return Ok(Commit { version: base.version(), rows, bad_rows });
         }
         let operation = DeltaOperation::Write {
             mode,
@@ -204,7 +209,7 @@ impl Lake {
         let guard = self.commit_lock(base.table().table_url());
         let _guard = guard.lock().await;
         let version = commit::commit_actions(&base, name, actions, operation, self.now_ms(), retries).await?;
-        Ok(Commit { version, rows })
+        Ok(Commit { version, rows, bad_rows })
     }
 
     /// Writes rows as files of a table, by its rules; gives the actions that would add them.
@@ -271,7 +276,7 @@ impl Lake {
         })
         .await?;
         let rows = super::history::added_rows(base, settled.version).await?;
-        Ok(Commit { version: settled.version, rows })
+        Ok(Commit::new(settled.version, rows))
     }
 }
 
