@@ -121,8 +121,8 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   lakemill run examples/flights                          run what is not up to date
   lakemill run examples/flights --dry-run                show what would run, and why
-  lakemill run examples/flights --from 30_train          run this step and all that follow
-  lakemill run examples/flights --only 40_evaluate       run one step
+  lakemill run examples/flights --from 04_train          run this step and all that follow
+  lakemill run examples/flights --only 05_select         run one step
   lakemill run examples/flights --force                  run everything
   lakemill run examples/flights --format json | jq .     a summary for programs")]
 pub(crate) struct RunArgs {

@@ -19,6 +19,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use lakemill_base::ErrorKind;
 
 /// Queries allocate many buffers of a few sizes from many threads, which this allocator is made for.
 #[global_allocator]
@@ -28,10 +29,14 @@ fn main() -> ExitCode {
     if let Some(missing) = cpu::missing_features() {
         // Nothing else can be done where standard error is closed too.
         let _ = writeln!(std::io::stderr(), "error: {missing}");
-        return ExitCode::from(lakemill_base::ErrorKind::Invalid.exit_code());
+        return ExitCode::from(ErrorKind::Invalid.exit_code());
     }
     let cli = cli::Cli::parse();
-    match command::run(&cli) {
+    // A panic has printed what it is about. It is a bug, and has the exit code of one.
+    let outcome = std::panic::catch_unwind(|| command::run(&cli)).unwrap_or_else(|_| {
+        Err(failure::Problem::new(ErrorKind::Internal, "the engine has stopped unexpectedly").into())
+    });
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             failure::report(&error);

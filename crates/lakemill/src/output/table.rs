@@ -341,7 +341,20 @@ mod tests {
     fn shows_head_and_tail_of_a_long_result() {
         let style = Style { rows_max: 4, ..PLAIN };
         let drawn = rendered(Format::Table, &[batch(0..1000), batch(1000..1499), batch(1499..1500)], style);
-        expect![[r#""#]].assert_eq(&drawn);
+        expect![[r#"
+            ┌────────┬──────────┐
+            │      n │ name     │
+            │ BIGINT │ VARCHAR  │
+            ├────────┼──────────┤
+            │      0 │ row 0    │
+            │      1 │ NULL     │
+            │      · │ ·        │
+            │   1498 │ NULL     │
+            │   1499 │ row 1499 │
+            └────────┴──────────┘
+            1,500 rows (4 shown)
+        "#]]
+        .assert_eq(&drawn);
     }
 
     #[test]

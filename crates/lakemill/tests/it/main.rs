@@ -1,1 +1,11 @@
-//! Drives the real binary.
+//! Drives the real binary: what it prints, what it leaves behind and the code that it exits with.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+mod formats;
+mod help;
+mod interrupt;
+mod lakes;
+mod listings;
+mod prompt;
+mod scripts;
+mod support;
