@@ -72,8 +72,25 @@ fn words(parser: &Parser<'_>) -> [&'static str; 3] {
 }
 
 const LEADING_WORDS: &[&str] = &[
-    "CREATE", "CREATE", "DATABASES", "DESC", "DESCRIBE", "DROP", "HISTORY", "LINEAGE", "NAMESPACE", "NAMESPACES",
-    "OPTIMIZE", "RESTORE", "SCHEMAS", "SHOW", "TABLE", "TABLES", "USE", "VACUUM", "VIEW",
+    "CREATE",
+    "CREATE",
+    "DATABASES",
+    "DESC",
+    "DESCRIBE",
+    "DROP",
+    "HISTORY",
+    "LINEAGE",
+    "NAMESPACE",
+    "NAMESPACES",
+    "OPTIMIZE",
+    "RESTORE",
+    "SCHEMAS",
+    "SHOW",
+    "TABLE",
+    "TABLES",
+    "USE",
+    "VACUUM",
+    "VIEW",
 ];
 
 fn parse_create_namespace(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
@@ -98,7 +115,7 @@ fn parse_use(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
 
 fn parse_optimize(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
     skip(parser, 1);
-    parser.parse_keyword(Keyword::TABLE);
+    let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
     let mut zorder = Vec::new();
     if parse_word(parser, "ZORDER") {
@@ -114,7 +131,7 @@ fn parse_optimize(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> 
 
 fn parse_vacuum(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
     skip(parser, 1);
-    parser.parse_keyword(Keyword::TABLE);
+    let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
     let mut retain_hours = None;
     if parse_word(parser, "RETAIN") {
@@ -138,7 +155,7 @@ fn parse_vacuum(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
 
 fn parse_restore(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
     skip(parser, 1);
-    parser.parse_keyword(Keyword::TABLE);
+    let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
     parser.expect_keyword_is(Keyword::TO)?;
     let by_version = parser.parse_keyword(Keyword::VERSION);
@@ -153,7 +170,7 @@ fn parse_restore(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
 
 fn parse_describe_history(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
     skip(parser, 2);
-    parser.parse_keyword(Keyword::TABLE);
+    let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
     let limit = match parser.parse_keyword(Keyword::LIMIT) {
         true => Some(parser.parse_literal_uint()?),

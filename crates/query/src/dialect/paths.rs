@@ -6,7 +6,8 @@ use std::path::Path;
 
 use datafusion::sql::parser::Statement as DFStatement;
 use sqlparser::ast::{
-    FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, Value, VisitMut,
+    VisitorMut,
 };
 
 use super::references::file_name;
@@ -79,12 +80,14 @@ impl VisitorMut for Rebase<'_> {
             None => {
                 if let Some(path) = file_name(name) {
                     let mut ident = Ident::with_quote('\'', below(self.folder, path));
-                    ident.span = name.0.first().and_then(ObjectNamePart::as_ident).map_or(ident.span, |first| first.span);
+                    ident.span =
+                        name.0.first().and_then(ObjectNamePart::as_ident).map_or(ident.span, |first| first.span);
                     *name = ObjectName::from(vec![ident]);
                 }
             }
             Some(args) if is_reader(name) => {
-                if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(sqlparser::ast::Expr::Value(value)))) = args.args.first_mut()
+                if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(sqlparser::ast::Expr::Value(value)))) =
+                    args.args.first_mut()
                     && let Value::SingleQuotedString(path) = &mut value.value
                 {
                     *path = below(self.folder, path);

@@ -234,9 +234,7 @@ fn split_position(text: &str) -> (&str, Option<Position>) {
 /// sqlparser's `Expected: x, found: y` as a sentence.
 fn plain_syntax(message: &str) -> String {
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    let Some((wanted, found)) =
-        message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: "))
-    else {
+    let Some((wanted, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) else {
         let mut chars = message.chars();
         let first = chars.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
         return first + chars.as_str().trim_end_matches('.');

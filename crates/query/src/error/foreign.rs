@@ -169,7 +169,9 @@ fn from_parquet(error: ParquetError) -> Error {
         ParquetError::General(text) | ParquetError::EOF(text) => {
             Error::new(ErrorKind::Data, format!("a Parquet file is damaged: {}", sentence(&text)))
         }
-        error => Error::new(ErrorKind::Data, format!("a Parquet file cannot be read: {}", sentence(&error.to_string()))),
+        error => {
+            Error::new(ErrorKind::Data, format!("a Parquet file cannot be read: {}", sentence(&error.to_string())))
+        }
     }
 }
 
@@ -236,7 +238,9 @@ fn from_schema(error: &SchemaError) -> Error {
 }
 
 fn unknown_column(field: &Column, valid: &[Column]) -> Error {
-    if let Some(same) = valid.iter().find(|column| column.name != field.name && column.name.eq_ignore_ascii_case(&field.name)) {
+    if let Some(same) =
+        valid.iter().find(|column| column.name != field.name && column.name.eq_ignore_ascii_case(&field.name))
+    {
         let message = format!(
             "unknown column '{}'; did you mean \"{}\"? names with capital letters need double quotes",
             field.name, same.name
@@ -244,12 +248,14 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Error {
         return Error::not_found(message);
     }
     if let Some(relation) = &field.relation {
-        let mut tables: Vec<&str> = valid.iter().filter_map(|column| column.relation.as_ref()).map(|r| r.table()).collect();
+        let mut tables: Vec<&str> =
+            valid.iter().filter_map(|column| column.relation.as_ref()).map(|r| r.table()).collect();
         tables.dedup();
         if !tables.contains(&relation.table()) {
             return Error::not_found(unknown("table", relation.table(), tables));
         }
-        let columns = valid.iter().filter(|column| column.relation.as_ref().is_some_and(|r| r.table() == relation.table()));
+        let columns =
+            valid.iter().filter(|column| column.relation.as_ref().is_some_and(|r| r.table() == relation.table()));
         return Error::not_found(unknown("column", &field.name, columns.map(|column| column.name.as_str())));
     }
     Error::not_found(unknown("column", &field.name, valid.iter().map(|column| column.name.as_str())))
@@ -314,10 +320,25 @@ fn operator_of(consumer: &str) -> String {
 /// A message of a library as a sentence of ours: no prefixes of error types, a small first letter, no full stop.
 fn sentence(text: &str) -> String {
     const PREFIXES: &[&str] = &[
-        "Arrow error: ", "External error: ", "External: ", "Parquet error: ", "Object Store error: ", "IO error: ",
-        "Execution error: ", "Error during planning: ", "Schema error: ", "Invalid argument error: ", "Cast error: ",
-        "Parser error: ", "Compute error: ", "Csv error: ", "Json error: ", "Generic LocalFileSystem error: ",
-        "Generic S3 error: ", "Optimizer rule ", "Internal error: ",
+        "Arrow error: ",
+        "External error: ",
+        "External: ",
+        "Parquet error: ",
+        "Object Store error: ",
+        "IO error: ",
+        "Execution error: ",
+        "Error during planning: ",
+        "Schema error: ",
+        "Invalid argument error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Compute error: ",
+        "Csv error: ",
+        "Json error: ",
+        "Generic LocalFileSystem error: ",
+        "Generic S3 error: ",
+        "Optimizer rule ",
+        "Internal error: ",
     ];
     const BUG: &str = "This issue was likely caused by a bug";
     let mut text = text.split(BUG).next().unwrap_or_default().trim();

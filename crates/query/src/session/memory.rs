@@ -17,7 +17,6 @@ const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2);
 /// The most memory that the session's queries take together.
 #[derive(Clone, Debug)]
 pub(crate) struct MemoryLimit {
-    bytes: usize,
     pool: Arc<dyn MemoryPool>,
 }
 
@@ -27,12 +26,7 @@ impl MemoryLimit {
         let bytes = bytes.unwrap_or_else(machine_share);
         // Operators that can spill share what the others leave, so that one large sort does not starve the rest.
         let pool = Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED));
-        Self { bytes, pool }
-    }
-
-    /// The limit in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        Self { pool }
     }
 
     /// The pool that keeps it.

@@ -18,11 +18,7 @@ pub(super) struct LakemillPlanner;
 
 #[async_trait]
 impl QueryPlanner for LakemillPlanner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    async fn create_physical_plan(&self, plan: &LogicalPlan, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
         let planner = DefaultPhysicalPlanner::with_extension_planners(model::extension_planners());
         planner.create_physical_plan(plan, session).await
     }

@@ -191,16 +191,6 @@ impl StatementScope {
         state.statement_to_plan(statement).await.map_err(|error| self.error(error))
     }
 
-    /// Pins the relations and models that a query names and turns its versioned and file names into pinned ones,
-    /// so that expressions of it can then be planned with [`StatementScope::planning_state`].
-    pub(crate) async fn bind_query(&self, query: &mut Query) -> Result<Vec<Arc<dyn RelationPlanner>>> {
-        let namespace = self.session.namespace();
-        let names = Names::of(query);
-        let planners = self.pin_all(&names, &namespace, 0).await?;
-        pin_names(query);
-        Ok(planners)
-    }
-
     /// A state in which names of `namespace` need no prefix and `planners` plan relations.
     pub(crate) fn planning_state(
         &self,
@@ -250,12 +240,7 @@ impl StatementScope {
         }
     }
 
-    async fn pin_all(
-        &self,
-        names: &Names,
-        namespace: &str,
-        depth: usize,
-    ) -> Result<Vec<Arc<dyn RelationPlanner>>> {
+    async fn pin_all(&self, names: &Names, namespace: &str, depth: usize) -> Result<Vec<Arc<dyn RelationPlanner>>> {
         if self.session.options().create_tables_in_memory {
             return Ok(Vec::new());
         }
@@ -320,8 +305,7 @@ impl StatementScope {
         {
             return Ok(self.pins.pin(key, temporary));
         }
-        let relation =
-            self.lake().resolve(name, at).await.map_err(|error| self.locate(error.into(), position))?;
+        let relation = self.lake().resolve(name, at).await.map_err(|error| self.locate(error.into(), position))?;
         let object = ObjectRef::table(full_name(name));
         let provider: Arc<dyn TableProvider> = match relation {
             Relation::Table(table) => {
@@ -342,12 +326,7 @@ impl StatementScope {
         Ok(self.pins.pin(key, provider))
     }
 
-    async fn view(
-        &self,
-        view: &ViewEntry,
-        position: Option<Position>,
-        depth: usize,
-    ) -> Result<Arc<dyn TableProvider>> {
+    async fn view(&self, view: &ViewEntry, position: Option<Position>, depth: usize) -> Result<Arc<dyn TableProvider>> {
         let in_view = |error: Error| {
             let message = format!("view '{}' cannot be read: {}", view.name, error.message());
             self.locate(Error::new(error.kind(), message).with_source(error), position)
@@ -437,10 +416,7 @@ impl StatementScope {
         let wrapped = ExprWithAlias { expr: expr.clone(), alias: None };
         let planned =
             self.state.create_logical_expr_from_sql_expr(wrapped, &schema).map_err(|error| self.error(error))?;
-        let context = SimplifyContext::builder()
-            .with_schema(Arc::new(schema))
-            .with_current_time()
-            .build();
+        let context = SimplifyContext::builder().with_schema(Arc::new(schema)).with_current_time().build();
         match ExprSimplifier::new(context).simplify(planned) {
             Ok(Expr::Literal(value, _)) => Ok(value),
             Ok(_) => Err(self.locate(Error::invalid(format!("'{expr}' is not a constant")), position)),

@@ -86,7 +86,8 @@ async fn add_column(
 ) -> Result<Summary> {
     let column_name = normalized(&column.name);
     if let Some(option) = column.options.iter().find(|option| !matches!(option.option, ColumnOption::Null)) {
-        let message = format!("a new column takes no '{}': rows that are there get NULL; UPDATE fills them", option.option);
+        let message =
+            format!("a new column takes no '{}': rows that are there get NULL; UPDATE fills them", option.option);
         return Err(Error::invalid(message));
     }
     if if_not_exists

@@ -70,8 +70,9 @@ fn make_parent(target: &str) -> Result<()> {
         return Ok(());
     }
     match std::path::Path::new(target).parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
-            .map_err(|error| Error::new(ErrorKind::Invalid, format!("cannot make the folder '{}': {error}", parent.display()))),
+        Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent).map_err(|error| {
+            Error::new(ErrorKind::Invalid, format!("cannot make the folder '{}': {error}", parent.display()))
+        }),
         _ => Ok(()),
     }
 }
@@ -91,11 +92,15 @@ async fn clear_folder(scope: &StatementScope, target: &str, overwrite: bool) -> 
     let store_url = ObjectStoreUrl::parse(&url[..url::Position::BeforePath]).map_err(|error| scope.error(error))?;
     let store = scope.state().runtime_env().object_store(&store_url).map_err(|error| scope.error(error))?;
     let prefix = Path::from_url_path(url.path()).map_err(|error| Error::invalid(error.to_string()))?;
-    let found: Vec<_> = store.list(Some(&prefix)).try_collect().await.map_err(datafusion::error::DataFusionError::from)?;
+    let found: Vec<_> =
+        store.list(Some(&prefix)).try_collect().await.map_err(datafusion::error::DataFusionError::from)?;
     if !found.is_empty() && !overwrite {
         return Err(Error::new(
             ErrorKind::Conflict,
-            format!("folder '{target}' holds {} files; choose another one or say OPTIONS (overwrite true)", found.len()),
+            format!(
+                "folder '{target}' holds {} files; choose another one or say OPTIONS (overwrite true)",
+                found.len()
+            ),
         ));
     }
     for object in found {

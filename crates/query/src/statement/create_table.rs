@@ -54,11 +54,7 @@ async fn as_query(
     for column in &partition_by {
         column_type(&schema, column)?;
     }
-    let mode = WriteMode::Create {
-        or_replace: create.or_replace,
-        if_not_exists: create.if_not_exists,
-        partition_by,
-    };
+    let mode = WriteMode::Create { or_replace: create.or_replace, if_not_exists: create.if_not_exists, partition_by };
     let Some(commit) = write(scope, name, mode, plan).await? else {
         return Ok(Summary::new(format!("table {name} exists already; nothing to do")));
     };
@@ -68,7 +64,9 @@ async fn as_query(
 
 async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &TableName) -> Result<Summary> {
     if create.columns.is_empty() {
-        return Err(Error::invalid(format!("a table needs columns: CREATE TABLE {name} (a INT, b TEXT) or AS SELECT ..")));
+        return Err(Error::invalid(format!(
+            "a table needs columns: CREATE TABLE {name} (a INT, b TEXT) or AS SELECT .."
+        )));
     }
     let partition_by = partition_columns(create)?;
     let declared: Vec<ColumnDef> = create.columns.iter().chain(partition_definitions(create)).cloned().collect();
@@ -77,7 +75,8 @@ async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &Table
         column_type(&schema, column)?;
     }
     let definition = TableDefinition { schema, checks: checks(create)?, partition_by, comment: comment(create) };
-    let made = scope.lake().create_table(name, &definition, create.or_replace, create.if_not_exists, scope.state()).await?;
+    let made =
+        scope.lake().create_table(name, &definition, create.or_replace, create.if_not_exists, scope.state()).await?;
     let Some(commit) = made else {
         return Ok(Summary::new(format!("table {name} exists already; nothing to do")));
     };
@@ -133,7 +132,9 @@ fn partition_columns(create: &CreateTable) -> Result<Vec<String>> {
     let Some(by) = &create.partition_by else { return Ok(Vec::new()) };
     let column = |expr: &Expr| match expr {
         Expr::Identifier(ident) => Ok(normalized(ident)),
-        other => Err(Error::invalid(format!("tables are partitioned by columns, not by '{other}'; add a column for it"))),
+        other => {
+            Err(Error::invalid(format!("tables are partitioned by columns, not by '{other}'; add a column for it")))
+        }
     };
     match by.as_ref() {
         Expr::Tuple(exprs) => exprs.iter().map(column).collect(),
@@ -193,12 +194,13 @@ fn commented(schema: SchemaRef, columns: &[ColumnDef]) -> SchemaRef {
         .fields()
         .iter()
         .map(|field| {
-            let comment = columns.iter().filter(|column| normalized(&column.name) == *field.name()).find_map(|column| {
-                column.options.iter().find_map(|option| match &option.option {
-                    ColumnOption::Comment(text) => Some(text.clone()),
-                    _ => None,
-                })
-            });
+            let comment =
+                columns.iter().filter(|column| normalized(&column.name) == *field.name()).find_map(|column| {
+                    column.options.iter().find_map(|option| match &option.option {
+                        ColumnOption::Comment(text) => Some(text.clone()),
+                        _ => None,
+                    })
+                });
             match comment {
                 Some(text) => field.as_ref().clone().with_metadata([("comment".to_owned(), text)].into()),
                 None => field.as_ref().clone(),
@@ -227,13 +229,19 @@ fn refuse_extras(create: &CreateTable) -> Result<()> {
         (create.like.is_some(), "LIKE", "write AS SELECT * FROM t LIMIT 0"),
         (create.clone.is_some(), "CLONE", "write AS SELECT * FROM t"),
         (create.order_by.is_some(), "ORDER BY", "order the query, or OPTIMIZE .. ZORDER BY afterwards"),
-        (create.clustered_by.is_some() || create.cluster_by.is_some(), "CLUSTER BY", "OPTIMIZE .. ZORDER BY afterwards"),
+        (
+            create.clustered_by.is_some() || create.cluster_by.is_some(),
+            "CLUSTER BY",
+            "OPTIMIZE .. ZORDER BY afterwards",
+        ),
         (create.inherits.is_some(), "INHERITS", "use a view"),
         (create.location.is_some(), "LOCATION", "write CREATE EXTERNAL TABLE"),
         (create.primary_key.is_some(), "PRIMARY KEY", "a lake table enforces NOT NULL and CHECK"),
     ];
     match extra.iter().find(|(present, ..)| *present) {
-        Some((_, clause, instead)) => Err(Error::invalid(format!("CREATE TABLE .. {clause} is not supported; {instead}"))),
+        Some((_, clause, instead)) => {
+            Err(Error::invalid(format!("CREATE TABLE .. {clause} is not supported; {instead}")))
+        }
         None => Ok(()),
     }
 }

@@ -49,7 +49,8 @@ fn lineage_batch(records: &[LineageRecord]) -> Result<RecordBatch> {
     let input = |of: &dyn Fn(&lakemill_lake::LineageInput) -> String| -> ArrayRef {
         Arc::new(rows.iter().map(|(_, input)| input.map(of)).collect::<StringArray>())
     };
-    let at = TimestampMillisecondArray::from_iter_values(rows.iter().map(|(record, _)| record.at_ms)).with_timezone("UTC");
+    let at =
+        TimestampMillisecondArray::from_iter_values(rows.iter().map(|(record, _)| record.at_ms)).with_timezone("UTC");
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("kind", text(&|record| record.kind.clone())),
         ("version", Arc::new(UInt64Array::from_iter_values(rows.iter().map(|(record, _)| record.version)))),
@@ -64,7 +65,9 @@ fn lineage_batch(records: &[LineageRecord]) -> Result<RecordBatch> {
     let fields: Vec<Field> = columns
         .iter()
         .map(|(name, column)| match column.data_type() {
-            DataType::Timestamp(..) => Field::new(*name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false),
+            DataType::Timestamp(..) => {
+                Field::new(*name, DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), false)
+            }
             data_type => Field::new(*name, data_type.clone(), true),
         })
         .collect();

@@ -18,10 +18,14 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
         return Err(Error::invalid("CREATE EXTERNAL TABLE takes neither TEMPORARY nor UNBOUNDED"));
     }
     if !create.order_exprs.is_empty() || !create.constraints.is_empty() {
-        return Err(Error::invalid("CREATE EXTERNAL TABLE takes neither WITH ORDER nor constraints: nobody keeps them"));
+        return Err(Error::invalid(
+            "CREATE EXTERNAL TABLE takes neither WITH ORDER nor constraints: nobody keeps them",
+        ));
     }
     let [location] = create.locations.as_slice() else {
-        return Err(Error::invalid("CREATE EXTERNAL TABLE takes one LOCATION; a pattern such as 'data/*.csv' names many files"));
+        return Err(Error::invalid(
+            "CREATE EXTERNAL TABLE takes one LOCATION; a pattern such as 'data/*.csv' names many files",
+        ));
     };
     let name = scope.table_name(&create.name)?;
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
@@ -40,14 +44,19 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
     }
     // Partition columns come from the folders' names, not from the files.
     let schema = schema.map(|schema| {
-        let fields = schema.fields().iter().filter(|field| !partition_columns.iter().any(|(name, _)| name == field.name()));
+        let fields =
+            schema.fields().iter().filter(|field| !partition_columns.iter().any(|(name, _)| name == field.name()));
         Arc::new(arrow::datatypes::Schema::new(fields.cloned().collect::<Vec<_>>()))
     });
     let entry = ExternalEntry {
         name: name.clone(),
         format: create.file_type.to_lowercase(),
         location: location.clone(),
-        options: create.options.iter().map(|(key, value)| Ok((key.clone(), option_text(key, value)?))).collect::<Result<_>>()?,
+        options: create
+            .options
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), option_text(key, value)?)))
+            .collect::<Result<_>>()?,
         schema,
         partition_columns,
         created_ms: scope.session().clock().now_ms(),

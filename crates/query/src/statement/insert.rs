@@ -39,9 +39,9 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
         let message = format!("{} columns to fill ({}), but the rows have {given}", columns.len(), columns.join(", "));
         return Err(scope.locate(Error::invalid(message), spanned_position(source.as_ref())));
     }
-    let target = SchemaRef::new(schema.project(
-        &columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?,
-    )?);
+    let target = SchemaRef::new(
+        schema.project(&columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?)?,
+    );
     let plan = renamed(scope, plan, target)?;
     if let Some(table) = temporary {
         let source = datafusion::datasource::provider_as_source(table);
@@ -96,14 +96,21 @@ fn insert_columns(scope: &StatementScope, insert: &Insert, schema: &SchemaRef) -
 pub(super) fn renamed(scope: &StatementScope, plan: LogicalPlan, target: SchemaRef) -> Result<LogicalPlan> {
     let given = plan.schema().fields().len();
     if given != target.fields().len() {
-        return Err(Error::invalid(format!("{} columns are named, but the query gives {given}", target.fields().len())));
+        return Err(Error::invalid(format!(
+            "{} columns are named, but the query gives {given}",
+            target.fields().len()
+        )));
     }
     let mut exprs = Vec::with_capacity(given);
     for (index, field) in target.fields().iter().enumerate() {
         let column = Expr::Column(Column::from(plan.schema().qualified_field(index)));
         let cast = column.cast_to(field.data_type(), plan.schema()).map_err(|_| {
             let found = plan.schema().field(index).data_type();
-            Error::invalid(format!("column '{}' is {}, which {found} does not turn into", field.name(), field.data_type()))
+            Error::invalid(format!(
+                "column '{}' is {}, which {found} does not turn into",
+                field.name(),
+                field.data_type()
+            ))
         })?;
         exprs.push(cast.alias(field.name()));
     }
@@ -159,7 +166,10 @@ fn refuse_extras(insert: &Insert) -> Result<()> {
     let extra = [
         (insert.returning.is_some(), "RETURNING is not supported"),
         (insert.on.is_some(), "ON CONFLICT is not supported; write MERGE INTO"),
-        (insert.or.is_some() || insert.replace_into || insert.ignore, "OR REPLACE and IGNORE are not supported; write MERGE INTO"),
+        (
+            insert.or.is_some() || insert.replace_into || insert.ignore,
+            "OR REPLACE and IGNORE are not supported; write MERGE INTO",
+        ),
         (insert.partitioned.is_some(), "PARTITION (..) is not needed; give the partition columns as columns"),
         (!insert.assignments.is_empty(), "SET is not supported; write VALUES"),
     ];
@@ -168,4 +178,3 @@ fn refuse_extras(insert: &Insert) -> Result<()> {
         None => Ok(()),
     }
 }
-

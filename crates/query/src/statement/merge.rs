@@ -154,7 +154,11 @@ fn insert_values(
                 columns = target.schema.fields().iter().map(|field| field.name().clone()).collect();
             }
             if columns.len() != row.len() {
-                return Err(Error::invalid(format!("INSERT names {} columns and gives {} values", columns.len(), row.len())));
+                return Err(Error::invalid(format!(
+                    "INSERT names {} columns and gives {} values",
+                    columns.len(),
+                    row.len()
+                )));
             }
             exprs.extend(row.iter().cloned());
         }

@@ -40,8 +40,7 @@ use crate::observer::Observer;
 use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
-pub(crate) use query::{collect, stream};
-pub(crate) use watch::watched;
+pub(crate) use query::stream;
 
 /// Executes one statement.
 pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {

@@ -24,12 +24,7 @@ pub(super) async fn create_schema(scope: &StatementScope, name: &SchemaName, if_
     }
 }
 
-pub(super) async fn drop(
-    scope: &StatementScope,
-    name: &ObjectName,
-    if_exists: bool,
-    cascade: bool,
-) -> Result<Outcome> {
+pub(super) async fn drop(scope: &StatementScope, name: &ObjectName, if_exists: bool, cascade: bool) -> Result<Outcome> {
     let namespace = single_name(name)?;
     let dropped = scope.lake().drop_namespace(&namespace, if_exists, cascade).await;
     let dropped = dropped.map_err(|error| scope.locate(error.into(), position_of(name)))?;

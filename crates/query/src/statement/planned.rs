@@ -37,7 +37,8 @@ pub(super) async fn expressions(
         return Err(Error::internal("a SELECT did not parse as one"));
     };
     let name = |index: usize| Ident::with_quote('"', format!("expression {index}"));
-    let items = exprs.into_iter().enumerate().map(|(index, expr)| SelectItem::ExprWithAlias { expr, alias: name(index) });
+    let items =
+        exprs.into_iter().enumerate().map(|(index, expr)| SelectItem::ExprWithAlias { expr, alias: name(index) });
     select.projection = items.collect();
     select.from = from.into_iter().map(|relation| TableWithJoins { relation, joins: Vec::new() }).collect();
     let LogicalPlan::Projection(projection) = scope.plan_query(&query).await? else {
@@ -71,7 +72,10 @@ pub(super) fn unqualified(expr: Expr) -> Result<Expr> {
 async fn without_subqueries(scope: &StatementScope, expr: Expr) -> Result<Expr> {
     let mut plans = Vec::new();
     expr.apply(|expr| {
-        if let Expr::ScalarSubquery(subquery) | Expr::InSubquery(InSubquery { subquery, .. }) | Expr::Exists(Exists { subquery, .. }) = expr {
+        if let Expr::ScalarSubquery(subquery)
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::Exists(Exists { subquery, .. }) = expr
+        {
             plans.push(subquery.clone());
         }
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)

@@ -23,7 +23,9 @@ pub(super) async fn prepare(
         return Err(Error::invalid("PREPARE takes a query"));
     };
     if !data_types.is_empty() {
-        return Err(Error::invalid("PREPARE takes no types: they follow from the query; write PREPARE name AS SELECT .."));
+        return Err(Error::invalid(
+            "PREPARE takes no types: they follow from the query; write PREPARE name AS SELECT ..",
+        ));
     }
     // Planning it once finds mistakes now rather than at the first EXECUTE.
     scope.plan_query(query).await?;

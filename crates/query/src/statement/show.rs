@@ -22,7 +22,11 @@ pub(super) async fn namespaces(scope: &StatementScope) -> Result<Outcome> {
     rows_of(text_batch(vec![("namespace", names)])?)
 }
 
-pub(super) async fn tables(scope: &StatementScope, namespace: Option<&Ident>, pattern: Option<&str>) -> Result<Outcome> {
+pub(super) async fn tables(
+    scope: &StatementScope,
+    namespace: Option<&Ident>,
+    pattern: Option<&str>,
+) -> Result<Outcome> {
     let known = scope.lake().namespaces().await?;
     let namespaces = match namespace {
         None => known,

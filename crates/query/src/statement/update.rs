@@ -55,10 +55,14 @@ async fn update_from(
 ) -> Result<Outcome> {
     let (UpdateTableFromKind::BeforeSet(from) | UpdateTableFromKind::AfterSet(from)) = from;
     let [source] = from.as_slice() else {
-        return Err(Error::invalid("UPDATE .. FROM takes one source; put a join into a subquery: FROM (SELECT ..) AS s"));
+        return Err(Error::invalid(
+            "UPDATE .. FROM takes one source; put a join into a subquery: FROM (SELECT ..) AS s",
+        ));
     };
     if !source.joins.is_empty() {
-        return Err(Error::invalid("UPDATE .. FROM takes one source; put the join into a subquery: FROM (SELECT ..) AS s"));
+        return Err(Error::invalid(
+            "UPDATE .. FROM takes one source; put the join into a subquery: FROM (SELECT ..) AS s",
+        ));
     }
     let Some(on) = &update.selection else {
         return Err(Error::invalid("UPDATE .. FROM needs a WHERE that says which rows belong together"));
@@ -112,12 +116,17 @@ pub(super) async fn target_table(scope: &StatementScope, factor: &TableFactor, n
         TableFactor::Table { name, .. } => position_of(name),
         _ => None,
     };
-    let relation = scope.lake().resolve(name, At::Latest).await.map_err(|error| scope.locate(error.into(), position))?;
+    let relation =
+        scope.lake().resolve(name, At::Latest).await.map_err(|error| scope.locate(error.into(), position))?;
     match relation {
         Relation::Table(table) => Ok(Target { schema: datafusion::catalog::TableProvider::schema(table.as_ref()) }),
-        Relation::View(_) => Err(scope.locate(Error::invalid(format!("'{name}' is a view; change the tables below it")), position)),
+        Relation::View(_) => {
+            Err(scope.locate(Error::invalid(format!("'{name}' is a view; change the tables below it")), position))
+        }
         Relation::External(_) => {
-            let message = format!("'{name}' is an external table and is only read; CREATE TABLE .. AS SELECT * FROM {name} makes a table of it");
+            let message = format!(
+                "'{name}' is an external table and is only read; CREATE TABLE .. AS SELECT * FROM {name} makes a table of it"
+            );
             Err(scope.locate(Error::invalid(message), position))
         }
     }

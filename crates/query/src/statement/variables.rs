@@ -20,7 +20,9 @@ pub(super) async fn set(scope: &StatementScope, set: &Set) -> Result<Outcome> {
     let mut shown = "the time zone".to_owned();
     if let Set::SingleAssignment { variable, values, .. } = &mut set {
         shown = variable.to_string();
-        if variable.to_string().eq_ignore_ascii_case("search_path") || variable.to_string().eq_ignore_ascii_case("schema") {
+        if variable.to_string().eq_ignore_ascii_case("search_path")
+            || variable.to_string().eq_ignore_ascii_case("schema")
+        {
             return Err(Error::invalid("the default namespace is set by USE: USE name"));
         }
         *variable = full_name(variable);

@@ -14,18 +14,16 @@ use crate::session::{StatementScope, digest, full_name, position_of};
 
 pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Result<Outcome> {
     if create.materialized || create.temporary {
-        return Err(Error::invalid("materialized and temporary views are not supported; CREATE TABLE .. AS keeps the rows"));
+        return Err(Error::invalid(
+            "materialized and temporary views are not supported; CREATE TABLE .. AS keeps the rows",
+        ));
     }
     let name = scope.table_name(&create.name)?;
     let plan = scope.plan_query(&create.query).await?;
     refuse_unnamed_columns(&plan)?;
     let text = view_text(scope, create, &name.namespace, plan.schema().fields().len())?;
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
-    let made = scope
-        .lake()
-        .create_view(&name, &text, create.or_replace, create.if_not_exists)
-        .await
-        .map_err(locate)?;
+    let made = scope.lake().create_view(&name, &text, create.or_replace, create.if_not_exists).await.map_err(locate)?;
     if !made {
         return Ok(Outcome::Done(Summary::new(format!("view {name} exists already; nothing to do"))));
     }
@@ -41,7 +39,8 @@ fn view_text(scope: &StatementScope, create: &CreateView, namespace: &str, colum
     let names = Names::of(create.query.as_ref());
     let bare = |name: &ObjectName| name.0.len() == 1 && file_name(name).is_none();
     let moves = here != namespace
-        && (names.relations.iter().any(|relation| bare(&relation.name)) || names.models.iter().any(|model| model.parts.len() == 1));
+        && (names.relations.iter().any(|relation| bare(&relation.name))
+            || names.models.iter().any(|model| model.parts.len() == 1));
     let text = match moves {
         false => body_text(&scope.statement().text, create),
         true => qualified(create.query.as_ref().clone(), &names, &here)?,
@@ -50,7 +49,10 @@ fn view_text(scope: &StatementScope, create: &CreateView, namespace: &str, colum
         return Ok(text);
     }
     if create.columns.len() != columns {
-        return Err(Error::invalid(format!("{} columns are named, but the query gives {columns}", create.columns.len())));
+        return Err(Error::invalid(format!(
+            "{} columns are named, but the query gives {columns}",
+            create.columns.len()
+        )));
     }
     let list: Vec<String> = create.columns.iter().map(|column| column.name.to_string()).collect();
     Ok(format!("SELECT * FROM (\n{text}\n) AS t ({})", list.join(", ")))
@@ -70,7 +72,9 @@ fn body_text(statement: &str, create: &CreateView) -> String {
         line.get(at..)
     });
     // A query that begins with a parenthesis has its span inside it; printing the syntax is right then.
-    match body.filter(|body| start.line > 0 && crate::dialect::parse_query_text(body).is_ok_and(|query| query == create.query)) {
+    match body.filter(|body| {
+        start.line > 0 && crate::dialect::parse_query_text(body).is_ok_and(|query| query == create.query)
+    }) {
         Some(body) => body.trim_end().to_owned(),
         None => create.query.to_string(),
     }

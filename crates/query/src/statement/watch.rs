@@ -12,6 +12,7 @@ use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use futures::Stream;
 use lakemill_base::ErrorKind;
 use parking_lot::Mutex;
@@ -64,9 +65,8 @@ fn add_leaves(plan: &Arc<dyn ExecutionPlan>, done: &mut u64, total: &mut Option<
     }
     let rows = plan.metrics().and_then(|metrics| metrics.output_rows()).unwrap_or(0);
     *done += rows as u64;
-    let expected = plan.partition_statistics(None).ok().and_then(|statistics| {
-        statistics.num_rows.get_value().map(|rows| *rows as u64)
-    });
+    let statistics = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::default());
+    let expected = statistics.ok().and_then(|statistics| statistics.num_rows.get_value().map(|rows| *rows as u64));
     *total = total.zip(expected).map(|(total, expected)| total + expected);
 }
 
@@ -93,18 +93,9 @@ impl PhysicalOptimizerRule for ProbeRule {
     }
 }
 
-/// Awaits `work`, telling the observer of what `probe` sees; drops it, and with it all it has begun, when the
+/// Awaits `work`, telling the observer what `probe` sees; drops it, and with it all it has begun, when the
 /// observer cancels.
-pub(crate) async fn watched<T>(
-    scope: &StatementScope,
-    phase: &str,
-    work: impl Future<Output = Result<T>> + Send,
-) -> Result<T> {
-    watched_with(scope, &PlanProbe::default(), phase, work).await
-}
-
-/// As [`watched`], with the figures of the plans that `probe` sees.
-pub(super) async fn watched_with<T>(
+pub(super) async fn watched<T>(
     scope: &StatementScope,
     probe: &PlanProbe,
     phase: &str,

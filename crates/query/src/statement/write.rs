@@ -4,7 +4,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use lakemill_lake::{Commit, LineageInput, LineageRecord, TableName, WriteMode};
 
-use super::watch::{PlanProbe, watched_with};
+use super::watch::{PlanProbe, watched};
 use crate::error::Result;
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::session::{StatementScope, full_name};
@@ -16,7 +16,8 @@ pub(super) async fn write(
     mode: WriteMode,
     plan: LogicalPlan,
 ) -> Result<Option<Commit>> {
-    let commit = changing(scope, |state| async move { Ok(scope.lake().write(name, mode, plan, &state).await?) }).await?;
+    let commit =
+        changing(scope, |state| async move { Ok(scope.lake().write(name, mode, plan, &state).await?) }).await?;
     if let Some(commit) = commit {
         record(scope, name, "table", commit.version).await?;
     }
@@ -29,7 +30,7 @@ where
     F: Future<Output = Result<T>> + Send,
 {
     let (state, probe) = PlanProbe::attach(scope.state().clone());
-    watched_with(scope, &probe, "writing", change(state)).await
+    watched(scope, &probe, "writing", change(state)).await
 }
 
 /// Records what an output was made from: with the caller, and in the lake.
