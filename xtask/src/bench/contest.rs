@@ -44,6 +44,7 @@ pub(super) fn hold(contenders: &[Contender], rounds: usize) -> Result<Vec<Standi
             let line = line.with_context(|| format!("{} printed no figures:\n{printed}", contender.name))?;
             let report: Value = serde_json::from_str(line)?;
             *version = report["version"].as_str().unwrap_or_default().to_owned();
+            // Figures may also stand beside the version.
             let report_figures = report.get("figures").unwrap_or(&report);
             for (name, value) in report_figures.as_object().into_iter().flatten() {
                 figures.entry(name.clone()).or_default().extend(value.as_f64());

@@ -1,6 +1,7 @@
 //! Boosted trees on flights: fit and predict, beside LightGBM and XGBoost, with the quality of each.
 //!
-//! Our side is `bench/trees`, a package of its own that needs no query engine; the peers' side is its `peer.py`.
+//! Our side is an example of `learn`, which needs no query engine; the peers' side is `bench/trees/peer.py`. All read
+//! the same Arrow file, that `bench/trees/prepare.py` writes, and grow the same number of trees and leaves.
 
 use anyhow::Result;
 
@@ -12,36 +13,44 @@ use crate::shell::{self, cargo, command};
 /// Fitting: seconds over the faster peer's. Predicting: rows a second over the faster peer's.
 const GOALS: (f64, f64) = (1.0, 3.0);
 
+const TREES: &str = "200";
+const LEAVES: &str = "63";
+
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    shell::run(cargo().args(["build", "--release", "--manifest-path", "bench/trees/Cargo.toml"]))?;
+    shell::run(cargo().args(["build", "--release", "--package", "lakemill-learn", "--example", "bench_trees"]))?;
     let python = paths::python("bench")?.join("python");
-    let data = paths::cache()?.join("bench/trees");
-    std::fs::create_dir_all(&data)?;
+    let folder = paths::cache()?.join("bench/trees");
+    std::fs::create_dir_all(&folder)?;
+    let file = folder.join("flights.arrow");
+    if !file.exists() {
+        shell::run(command(&python).arg("bench/trees/prepare.py").arg(&folder))?;
+    }
     let threads = arguments.threads.to_string();
-    shell::run(command(&python).arg("bench/trees/peer.py").arg("prepare").arg(&data).arg(&threads))?;
     let ours = {
-        let (data, threads) = (data.clone(), threads.clone());
+        let (file, threads) = (file.clone(), threads.clone());
         Contender::new("lakemill", move || {
-            let mut process = command(paths::target().join("release/bench-trees"));
-            process.arg(&data).arg(&threads);
+            let mut process = command(paths::target().join("release/examples/bench_trees"));
+            process.arg(&file).args([threads.as_str(), TREES, LEAVES, "1"]);
             process
         })
     };
     let peer = |name: &'static str| {
-        let (python, data, threads) = (python.clone(), data.clone(), threads.clone());
+        let (python, file, threads) = (python.clone(), file.clone(), threads.clone());
         Contender::new(name, move || {
             let mut process = command(&python);
-            process.arg("bench/trees/peer.py").arg(name).arg(&data).arg(&threads);
+            process.arg("bench/trees/peer.py").arg(&file).args(["--peer", name, "--repeat", "1"]);
+            process.args(["--threads", &threads, "--trees", TREES, "--leaves", LEAVES]);
             process
         })
     };
     let standings = hold(&[ours, peer("lightgbm"), peer("xgboost")], arguments.rounds)?;
-    let names = ["fit_seconds", "predict_rows_per_second", "auc", "log_loss"].map(str::to_owned);
+    let names = ["fit_s", "predict_rows_per_s", "auc", "log_loss"].map(str::to_owned);
     table(&compare(&standings, &names, 4));
-    let fit = standings[0].figure("fit_seconds")?
-        / standings[1].figure("fit_seconds")?.min(standings[2].figure("fit_seconds")?);
-    let rate = "predict_rows_per_second";
-    let predict = standings[0].figure(rate)? / standings[1].figure(rate)?.max(standings[2].figure(rate)?);
+    let peers = |name: &str| -> Result<(f64, f64)> { Ok((standings[1].figure(name)?, standings[2].figure(name)?)) };
+    let (lightgbm, xgboost) = peers("fit_s")?;
+    let fit = standings[0].figure("fit_s")? / lightgbm.min(xgboost);
+    let (lightgbm, xgboost) = peers("predict_rows_per_s")?;
+    let predict = standings[0].figure("predict_rows_per_s")? / lightgbm.max(xgboost);
     println!("\nfit: {fit:.2} of the faster peer's time (goal: {:.1})", GOALS.0);
     println!("predict: {predict:.2} times the faster peer's rows per second (goal: {:.1})", GOALS.1);
     Ok(())

@@ -1,11 +1,10 @@
-//! Lengths of files and functions, and the module doc that every source file starts with.
+//! Lengths of files and functions (lines are for rustfmt), and the module doc that every source file starts with.
 
 use super::{Findings, SourceFile};
 
 const FILE_LINES_ASKED: usize = 400;
 const FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
-const LINE_COLUMNS_MAX: usize = 160;
 
 pub(super) fn check(files: &[SourceFile], findings: &mut Findings) {
     for file in files.iter().filter(|file| file.path.ends_with(".rs")) {
@@ -20,10 +19,6 @@ pub(super) fn check(files: &[SourceFile], findings: &mut Findings) {
         }
         if !lines.iter().find(|line| !line.is_empty()).is_some_and(|line| line.starts_with("//!")) {
             findings.error(&file.path, "no module doc; say what is here and what is not");
-        }
-        for (index, line) in lines.iter().enumerate().filter(|(_, line)| line.chars().count() > LINE_COLUMNS_MAX) {
-            let columns = line.chars().count();
-            findings.error(place(file, index), format_args!("{columns} columns; {LINE_COLUMNS_MAX} is the limit"));
         }
         functions(file, &lines, findings);
     }

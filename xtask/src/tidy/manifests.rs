@@ -54,7 +54,7 @@ fn workspace(manifest: &Table, findings: &mut Findings) {
         if dependency.get("path").is_none()
             && dependency.get("default-features").and_then(toml::Value::as_bool) != Some(false)
         {
-            findings.error("Cargo.toml", format_args!("'{name}' does not say 'default-features = false'"));
+            findings.warn("Cargo.toml", format_args!("'{name}' does not say 'default-features = false'"));
         }
         if dependency.get("git").is_some() {
             findings.error("Cargo.toml", format_args!("'{name}' comes from git; depend on a published version"));

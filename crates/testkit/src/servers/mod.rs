@@ -50,3 +50,21 @@ fn wait_until(what: &str, log: &Path, mut ready: impl FnMut() -> bool) -> Result
     Err(format!("{what} did not answer within {START_SECONDS_MAX} seconds; the end of its log:\n{}", tail.join("\n"))
         .into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{postgres, s3};
+
+    #[test]
+    fn postgres_gives_an_empty_database_each_time() {
+        let server = postgres().unwrap();
+        assert_ne!(server.database().unwrap(), server.database().unwrap());
+    }
+
+    #[test]
+    fn s3_answers_with_a_bucket() {
+        let server = s3().unwrap();
+        assert!(server.endpoint().starts_with("http://127.0.0.1:"));
+        assert_ne!(server.folder(), server.folder());
+    }
+}

@@ -2,6 +2,7 @@
 //! of the repository as the current folder.
 //!
 //! `sql error` marks an example that fails; a `text error` block right after it holds a part of the message.
+//! A comment `<!-- sql` .. `-->` runs too: what an example needs and a reader need not see.
 //! ```` ```text result ```` after a `sql` block holds its rows as the runner of `.slt` files writes them.
 
 use lakemill_lake::Lake;
