@@ -39,7 +39,9 @@ impl Root {
     pub(crate) fn parse(location: &str, stores: &Stores) -> Result<Self> {
         let url = folder_url(location)?;
         let store = stores.store(&url)?;
+        // Without the final slash, so that a file in its place is seen as one.
         let folder = url.to_file_path().ok().filter(|_| url.scheme() == "file");
+        let folder = folder.map(|folder| folder.components().collect());
         Ok(Self { url, folder, store })
     }
 

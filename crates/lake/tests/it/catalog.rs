@@ -31,7 +31,8 @@ async fn a_newer_catalog_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_and_views() {
-    let lake = TestLake::new().await.lake;
+    let test = TestLake::new().await;
+    let lake = &test.lake;
     assert!(lake.create_namespace("raw", false).await.unwrap());
     assert!(!lake.create_namespace("raw", true).await.unwrap());
     let view = TableName::new("raw", "Robert'); DROP TABLE relations;--");
@@ -85,7 +86,8 @@ async fn models_have_versions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lineage_steps_and_runs() {
-    let lake = TestLake::new().await.lake;
+    let test = TestLake::new().await;
+    let lake = &test.lake;
     let record = LineageRecord {
         kind: "table".into(),
         namespace: "main".into(),
