@@ -61,13 +61,14 @@ impl Graph {
                 .map_err(|error| Error::in_file(error, &definition.path, &definition.text, (1, 1)))?;
             let mut seen: HashMap<String, usize> = HashMap::new();
             for parsed in statements {
-                let parsed = parsed.based_in(&pipeline.dir);
                 let digest = normalize::text_digest(&parsed.text);
                 let times = seen.entry(digest.clone()).or_default();
                 *times += 1;
                 let key = if *times == 1 { digest } else { format!("{digest}#{times}") };
-                let reads = parsed.reads.iter().cloned().collect();
+                let reads: Vec<ObjectRef> = parsed.reads.iter().cloned().collect();
                 let writes: Vec<ObjectRef> = parsed.writes.iter().cloned().collect();
+                // Records and plans name files as the text does; only execution needs the whole path.
+                let parsed = parsed.based_in(&pipeline.dir);
                 let label = normalize::label(&parsed.text, writes.first().map(|object| object.name.as_str()));
                 nodes.push(Node { step, label, key, reads, writes, parsed });
             }

@@ -42,7 +42,7 @@ pub(super) async fn collect(session: &Session, pipeline: &Pipeline) -> Result<Re
         version: env!("CARGO_PKG_VERSION").to_owned(),
         steps: steps(pipeline, &graph, &states),
         tables: tables(session, &graph).await?,
-        lineage: lineage(pipeline, &graph),
+        lineage: lineage(&graph),
         queries: states
             .iter()
             .flat_map(|state| &state.statements)
@@ -141,12 +141,12 @@ async fn tables(session: &Session, graph: &Graph) -> Result<Vec<TableRow>> {
 }
 
 /// Sources, tables and models with what each was made from. Queries that give rows make nothing.
-fn lineage(pipeline: &Pipeline, graph: &Graph) -> LineageData {
+fn lineage(graph: &Graph) -> LineageData {
     let mut data = LineageData::default();
     let place = |nodes: &mut Vec<LineageNode>, object: &ObjectRef| {
         let kind = object.kind.as_str();
         let name = match object.kind {
-            ObjectKind::File => relative(pipeline, &object.name),
+            ObjectKind::File => object.name.clone(),
             _ => short_name(&object.name).to_owned(),
         };
         nodes.iter().position(|node| node.name == name && node.kind == kind).unwrap_or_else(|| {
@@ -166,12 +166,6 @@ fn lineage(pipeline: &Pipeline, graph: &Graph) -> LineageData {
         }
     }
     data
-}
-
-/// A file as the SQL names it: relative to the pipeline's folder.
-fn relative(pipeline: &Pipeline, file: &str) -> String {
-    let dir = pipeline.dir.to_string_lossy();
-    file.strip_prefix(dir.as_ref()).map_or(file, |rest| rest.trim_start_matches('/')).to_owned()
 }
 
 /// Asks the session; what fails is noted, not fatal.
