@@ -123,7 +123,6 @@ impl std::error::Error for Error {
 fn caret(script: &str, position: Position) -> Option<String> {
     let line = script.lines().nth(usize::try_from(position.line).ok()?.checked_sub(1)?)?;
     let before = usize::try_from(position.column).ok()?.saturating_sub(1);
-    let indent: String =
-        line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let indent: String = line.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     Some(format!("{line}\n{indent}^"))
 }

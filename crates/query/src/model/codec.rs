@@ -14,7 +14,7 @@ use prost::Message;
 
 use super::evaluate::{EvaluateExec, EvaluateMessage};
 use super::predict::{Decoding, ModelCache, PredictExec, PredictMessage};
-use super::transform::{FittedFunction, schema_from_ipc, schema_to_ipc, scalar_functions};
+use super::transform::{FittedFunction, scalar_functions, schema_from_ipc, schema_to_ipc};
 use crate::Error;
 
 /// Encodes and decodes plans with models.
@@ -84,9 +84,10 @@ impl PhysicalExtensionCodec for ModelCodec {
 
     fn try_decode_udf(&self, name: &str, buffer: &[u8]) -> Result<Arc<ScalarUDF>> {
         if buffer.is_empty() {
-            return scalar_functions().into_iter().find(|function| function.name() == name).ok_or_else(|| {
-                DataFusionError::NotImplemented(format!("function {name} cannot be decoded"))
-            });
+            return scalar_functions()
+                .into_iter()
+                .find(|function| function.name() == name)
+                .ok_or_else(|| DataFusionError::NotImplemented(format!("function {name} cannot be decoded")));
         }
         let message = FunctionMessage::decode(buffer).map_err(|error| damaged(&error.to_string()))?;
         let schema = schema_from_ipc(&message.input).map_err(external)?;

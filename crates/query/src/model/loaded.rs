@@ -111,7 +111,10 @@ impl LoadedModel {
     /// An output of the TRANSFORM clause over the input.
     pub(crate) fn transformed(&self, transform: &Transform, name: &str, input: &DFSchema) -> Result<Expr> {
         let Some((_, expr)) = transform.outputs().iter().find(|(output, _)| output == name) else {
-            return Err(Error::internal(format!("model {} has a feature '{name}' that TRANSFORM does not give", self.handle)));
+            return Err(Error::internal(format!(
+                "model {} has a feature '{name}' that TRANSFORM does not give",
+                self.handle
+            )));
         };
         let mut problem = None;
         let expr = expr.clone().transform(|node| {
@@ -205,7 +208,10 @@ pub(crate) fn sql_type(data_type: &DataType) -> String {
         DataType::Timestamp(_, None) => "TIMESTAMP".into(),
         DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE".into(),
         DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) | DataType::Decimal256(p, s) => {
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s) => {
             format!("DECIMAL({p}, {s})")
         }
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {

@@ -107,12 +107,13 @@ pub(crate) async fn relation_planners(
 ) -> Result<Vec<Arc<dyn RelationPlanner>>> {
     let mut models = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        let model = cache::load(scope, &argument.name, argument.reference.version).await.map_err(|error| {
-            match argument.position {
-                Some(position) => error.at(position),
-                None => error,
-            }
-        })?;
+        let model =
+            cache::load(scope, &argument.name, argument.reference.version).await.map_err(|error| {
+                match argument.position {
+                    Some(position) => error.at(position),
+                    None => error,
+                }
+            })?;
         models.push((argument.reference.clone(), model));
     }
     Ok(vec![Arc::new(relation::ModelRelations::new(models))])

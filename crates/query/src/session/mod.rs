@@ -21,7 +21,9 @@ use lakemill_lake::{DEFAULT_NAMESPACE, Lake, TableName};
 use parking_lot::RwLock;
 
 pub(crate) use memory::MemoryLimit;
-pub(crate) use scope::{ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position};
+pub(crate) use scope::{
+    ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position,
+};
 
 use crate::dialect::{Parsed, parse_script};
 use crate::error::Result;

@@ -76,9 +76,7 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         }
         OwnStatement::Restore { table, to } => Box::pin(maintenance::restore(scope, table, to)),
         OwnStatement::DescribeHistory { table, limit } => Box::pin(describe::history(scope, table, *limit)),
-        OwnStatement::DescribeLineage { kind, object } => {
-            Box::pin(describe::lineage(scope, kind.as_deref(), object))
-        }
+        OwnStatement::DescribeLineage { kind, object } => Box::pin(describe::lineage(scope, kind.as_deref(), object)),
         OwnStatement::ShowNamespaces => Box::pin(show::namespaces(scope)),
         OwnStatement::ShowTables { namespace, like } => {
             Box::pin(show::tables(scope, namespace.as_ref(), like.as_deref()))
@@ -123,9 +121,7 @@ fn sql<'a>(scope: &'a Arc<StatementScope>, statement: &'a Statement) -> BoxFutur
         Statement::Prepare { name, data_types, statement } => {
             Box::pin(prepare::prepare(scope, name, data_types, statement))
         }
-        Statement::Execute { name: Some(name), parameters, .. } => {
-            Box::pin(prepare::execute(scope, name, parameters))
-        }
+        Statement::Execute { name: Some(name), parameters, .. } => Box::pin(prepare::execute(scope, name, parameters)),
         Statement::Deallocate { name, .. } => Box::pin(prepare::deallocate(scope, name)),
         Statement::ExplainTable { .. }
         | Statement::Explain { .. }

@@ -41,12 +41,16 @@ pub(super) async fn execute(scope: &Arc<StatementScope>, create: &CreateModel) -
     let name = scope.model_name(&ObjectName::from(create.name.clone()))?;
     if let Some(version) = existing(scope, &name).await? {
         if create.if_not_exists {
-            return Ok(Outcome::Done(Summary::new(format!("model {name} exists already (version {version}); nothing to do"))));
+            return Ok(Outcome::Done(Summary::new(format!(
+                "model {name} exists already (version {version}); nothing to do"
+            ))));
         }
         if !create.or_replace {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                format!("model {name} exists already (version {version}); write CREATE OR REPLACE MODEL to train a new version"),
+                format!(
+                    "model {name} exists already (version {version}); write CREATE OR REPLACE MODEL to train a new version"
+                ),
             ));
         }
     }

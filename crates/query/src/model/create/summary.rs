@@ -16,10 +16,8 @@ const METRICS_NAMED: [&str; 4] = ["roc_auc", "log_loss", "r2_score", "mean_squar
 /// Everything that listings need without loading the model.
 pub(super) fn catalog(trained: &Trained) -> Value {
     let model = &trained.model;
-    let features = model
-        .features()
-        .iter()
-        .map(|field| json!({ "name": field.name(), "type": sql_type(field.data_type()) }));
+    let features =
+        model.features().iter().map(|field| json!({ "name": field.name(), "type": sql_type(field.data_type()) }));
     json!({
         "label": model.label(),
         "features": features.collect::<Vec<_>>(),

@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Count};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
@@ -76,7 +76,8 @@ impl EvaluateExec {
 
     fn scorer(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Scorer> {
         let memory = MemoryConsumer::new(format!("EvaluateExec[{partition}]")).register(context.memory_pool());
-        let label = Field::new(self.predictor.handle().model.label(), self.label.data_type(&self.input.schema())?, true);
+        let label =
+            Field::new(self.predictor.handle().model.label(), self.label.data_type(&self.input.schema())?, true);
         Ok(Scorer {
             rows: self.input.execute(partition, Arc::clone(context))?,
             predictor: self.predictor.clone(),
@@ -197,8 +198,7 @@ impl ExecutionPlan for EvaluateExec {
             return Err(DataFusionError::Internal(format!("EvaluateExec has one partition, not {partition}")));
         }
         let partitions = self.input.output_partitioning().partition_count();
-        let scorers =
-            (0..partitions).map(|partition| self.scorer(partition, &context)).collect::<Result<Vec<_>>>()?;
+        let scorers = (0..partitions).map(|partition| self.scorer(partition, &context)).collect::<Result<Vec<_>>>()?;
         let threads = context.session_config().target_partitions();
         let (measure, predictor, schema) = (self.measure.clone(), self.predictor.clone(), self.schema());
         let rows = stream::once(measure_all(scorers, measure, predictor, threads));

@@ -7,11 +7,11 @@ mod create;
 mod option;
 mod reference;
 
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
     Expr, GroupByExpr, Ident, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, TableFactor,
     TableWithJoins, WildcardAdditionalOptions,
 };
-use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token};
@@ -19,10 +19,10 @@ use sqlparser::tokenizer::{Location, Token};
 use crate::dialect::LakemillDialect;
 
 pub(crate) use create::{CreateModel, TransformText};
-pub(crate) use option::{LocatedOption, option_value};
 pub(crate) use option::place;
-pub(crate) use reference::{ModelReference, parse_prefix, query_of, referenced_models};
+pub(crate) use option::{LocatedOption, option_value};
 use reference::parse_model;
+pub(crate) use reference::{ModelReference, parse_prefix, query_of, referenced_models};
 
 /// A statement about models.
 #[derive(Clone, Debug)]

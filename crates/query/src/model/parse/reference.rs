@@ -36,7 +36,8 @@ pub(crate) fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, Parse
     if word.quote_style.is_some() {
         return None;
     }
-    let follows_name = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(next) if starts_name(next.keyword, next.quote_style));
+    let follows_name =
+        matches!(&parser.peek_nth_token_ref(1).token, Token::Word(next) if starts_name(next.keyword, next.quote_style));
     if !follows_name {
         return None;
     }
@@ -54,11 +55,34 @@ pub(crate) fn parse_prefix(parser: &mut Parser<'_>) -> Option<Result<Expr, Parse
 /// Whether a word can begin a name here. `model IS NULL`, `model AS x` and the like speak of a column `model`.
 fn starts_name(keyword: Keyword, quoted: Option<char>) -> bool {
     const OPERATORS: [Keyword; 28] = [
-        Keyword::IS, Keyword::AS, Keyword::IN, Keyword::NOT, Keyword::AND, Keyword::OR, Keyword::LIKE,
-        Keyword::ILIKE, Keyword::BETWEEN, Keyword::FROM, Keyword::WHERE, Keyword::GROUP, Keyword::ORDER,
-        Keyword::ASC, Keyword::DESC, Keyword::NULLS, Keyword::THEN, Keyword::WHEN, Keyword::ELSE, Keyword::END,
-        Keyword::LIMIT, Keyword::HAVING, Keyword::UNION, Keyword::COLLATE, Keyword::SIMILAR, Keyword::AT,
-        Keyword::OVER, Keyword::FOR,
+        Keyword::IS,
+        Keyword::AS,
+        Keyword::IN,
+        Keyword::NOT,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::LIKE,
+        Keyword::ILIKE,
+        Keyword::BETWEEN,
+        Keyword::FROM,
+        Keyword::WHERE,
+        Keyword::GROUP,
+        Keyword::ORDER,
+        Keyword::ASC,
+        Keyword::DESC,
+        Keyword::NULLS,
+        Keyword::THEN,
+        Keyword::WHEN,
+        Keyword::ELSE,
+        Keyword::END,
+        Keyword::LIMIT,
+        Keyword::HAVING,
+        Keyword::UNION,
+        Keyword::COLLATE,
+        Keyword::SIMILAR,
+        Keyword::AT,
+        Keyword::OVER,
+        Keyword::FOR,
     ];
     quoted.is_some() || !OPERATORS.contains(&keyword) && keyword != Keyword::SELECT
 }
@@ -76,7 +100,9 @@ pub(crate) fn parse_model(parser: &mut Parser<'_>) -> Result<Expr, ParserError> 
     {
         version = Some(parse_version(number, last.span.start)?);
         last.value = name.to_string();
-    } else if parser.consume_token(&Token::AtSign) || parser.parse_keywords(&[Keyword::VERSION, Keyword::AS, Keyword::OF]) {
+    } else if parser.consume_token(&Token::AtSign)
+        || parser.parse_keywords(&[Keyword::VERSION, Keyword::AS, Keyword::OF])
+    {
         let token = parser.next_token();
         let Token::Number(number, _) = &token.token else { return parser.expected("a model version such as 3", token) };
         version = Some(parse_version(number, token.span.start)?);
@@ -105,9 +131,8 @@ fn as_ident_mut(part: &mut sqlparser::ast::ObjectNamePart) -> Option<&mut Ident>
 }
 
 fn parse_version(text: &str, at: Location) -> Result<u64, ParserError> {
-    text.parse().map_err(|_| {
-        ParserError::ParserError(format!("a model version is a whole number such as 3, not '{text}'{at}"))
-    })
+    text.parse()
+        .map_err(|_| ParserError::ParserError(format!("a model version is a whole number such as 3, not '{text}'{at}")))
 }
 
 /// `TABLE t` with whatever a table in FROM may carry (a version, a time), as the query `SELECT * FROM t`.

@@ -87,10 +87,11 @@ impl ModelMessage {
         let same = |known: &Arc<ModelHandle>| {
             known.name == name
                 && known.version == self.version
-                && known.files.iter().map(|(file, content)| (file, content.as_ref())).eq(self
+                && known
                     .files
                     .iter()
-                    .map(|(file, content)| (file, content.as_slice())))
+                    .map(|(file, content)| (file, content.as_ref()))
+                    .eq(self.files.iter().map(|(file, content)| (file, content.as_slice())))
         };
         if let Some(known) = cache.0.lock().iter().find(|known| same(known)) {
             return Ok(Arc::clone(known));

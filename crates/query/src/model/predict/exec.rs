@@ -9,19 +9,19 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::projection::{ProjectionMapping, ProjectionTargets};
-use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::{ProjectionMapping, ProjectionTargets};
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
 };
+use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
     ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use futures::StreamExt;
 use lakemill_learn::PredictOptions;
 
@@ -78,12 +78,11 @@ impl Predictor {
 
     /// The features as `name` or `name=expression`.
     pub(crate) fn describe(&self) -> String {
-        let named = self.schema.fields().iter().zip(&self.features).map(|(field, expr)| {
-            match expr.downcast_ref::<Column>() {
+        let named =
+            self.schema.fields().iter().zip(&self.features).map(|(field, expr)| match expr.downcast_ref::<Column>() {
                 Some(column) if column.name() == field.name() => field.name().clone(),
                 _ => format!("{}={expr}", field.name()),
-            }
-        });
+            });
         named.collect::<Vec<_>>().join(", ")
     }
 }
@@ -208,8 +207,7 @@ impl ExecutionPlan for PredictExec {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let batches = MetricBuilder::new(&self.metrics).counter("input_batches", partition);
         let predictor = self.predictor.clone();
-        let options =
-            PredictOptions { threshold: self.outputs.threshold(), labels_only: self.outputs.labels_only };
+        let options = PredictOptions { threshold: self.outputs.threshold(), labels_only: self.outputs.labels_only };
         let schema = self.schema();
         let output = Arc::clone(&schema);
         let rows = input.map(move |batch| {

@@ -49,12 +49,8 @@ pub(super) fn transform(
 ) -> Result<LogicalPlan> {
     let input = rows(arguments, context)?;
     let names = model.model().features().iter().map(|field| field.name().clone());
-    let mut exprs: Vec<Expr> = model
-        .features(input.schema())?
-        .into_iter()
-        .zip(names)
-        .map(|(feature, name)| feature.alias(name))
-        .collect();
+    let mut exprs: Vec<Expr> =
+        model.features(input.schema())?.into_iter().zip(names).map(|(feature, name)| feature.alias(name)).collect();
     if let Ok(label) = model.label(input.schema()) {
         exprs.push(label.alias(model.model().label()));
     }

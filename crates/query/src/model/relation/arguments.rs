@@ -139,11 +139,10 @@ impl Arguments {
             Some(Setting { value: OptionValue::Int(bins @ 1..=BINS_MAX), .. }) => {
                 Ok(u32::try_from(*bins).unwrap_or(default))
             }
-            Some(setting) => Err(Error::invalid(format!(
-                "'bins' is a whole number from 1 to {BINS_MAX}, not {}",
-                setting.value
-            ))
-            .at(setting.at)),
+            Some(setting) => {
+                Err(Error::invalid(format!("'bins' is a whole number from 1 to {BINS_MAX}, not {}", setting.value))
+                    .at(setting.at))
+            }
         }
     }
 
@@ -166,11 +165,8 @@ impl Arguments {
 fn fraction(setting: &Setting) -> Result<f64> {
     match setting.value.as_f64().filter(|value| (0.0..=1.0).contains(value)) {
         Some(value) => Ok(value),
-        None => Err(Error::invalid(format!(
-            "'{}' is a number between 0 and 1, not {}",
-            setting.name, setting.value
-        ))
-        .at(setting.at)),
+        None => Err(Error::invalid(format!("'{}' is a number between 0 and 1, not {}", setting.name, setting.value))
+            .at(setting.at)),
     }
 }
 

@@ -5,17 +5,15 @@
 //! planning cannot wait. Without an alias, a relation is called as its model is, so that
 //! `FROM ML.EVALUATE(MODEL a), ML.EVALUATE(MODEL b)` can tell its columns apart.
 
-mod arguments;
 mod apply;
+mod arguments;
 mod stored;
 
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, TableReference};
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::planner::{
-    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
-};
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use lakemill_base::unknown;
 use sqlparser::ast::{FunctionArg, ObjectName, Spanned, TableAlias, TableFactor};

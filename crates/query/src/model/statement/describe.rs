@@ -9,9 +9,9 @@ use serde_json::Value;
 use sqlparser::ast::Expr;
 
 use super::rows;
+use crate::dialect::normalized;
 use crate::model::cache;
 use crate::model::loaded::{LoadedModel, sql_type};
-use crate::dialect::normalized;
 use crate::model::parse::ModelReference;
 use crate::outcome::Outcome;
 use crate::session::StatementScope;

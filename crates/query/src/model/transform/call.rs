@@ -79,7 +79,11 @@ impl MlCall {
             name: ObjectName::from(vec![Ident::with_quote('"', name)]),
             uses_odbc_syntax: false,
             parameters: FunctionArguments::None,
-            args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
+            args: FunctionArguments::List(FunctionArgumentList {
+                duplicate_treatment: None,
+                args,
+                clauses: Vec::new(),
+            }),
             filter: None,
             null_treatment: None,
             over: None,
@@ -90,7 +94,9 @@ impl MlCall {
 
 fn no_such_function(name: &str) -> Error {
     if RELATIONS.contains(&name) {
-        return Error::invalid(format!("{name} is a relation, not a value; write it in FROM: SELECT * FROM {name}(..)"));
+        return Error::invalid(format!(
+            "{name} is a relation, not a value; write it in FROM: SELECT * FROM {name}(..)"
+        ));
     }
     Error::not_found(unknown("function", name, transform_names().iter().copied().chain(RELATIONS)))
 }

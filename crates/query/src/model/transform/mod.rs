@@ -150,7 +150,12 @@ impl Transform {
     ///
     /// # Errors
     /// An expression fails on a value.
-    pub(crate) fn apply(&self, rows: &[RecordBatch], driver: &Driver, state: &SessionState) -> Result<Vec<RecordBatch>> {
+    pub(crate) fn apply(
+        &self,
+        rows: &[RecordBatch],
+        driver: &Driver,
+        state: &SessionState,
+    ) -> Result<Vec<RecordBatch>> {
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
         let schema = DFSchema::try_from(first.schema())?;
         let exprs = self
@@ -224,9 +229,7 @@ impl Planner {
 
     fn physical(&self, expr: &SqlExpr, at: Location) -> Result<Arc<dyn PhysicalExpr>> {
         let logical = self.logical(expr, at)?;
-        self.state
-            .create_physical_expr(logical, &self.schema)
-            .map_err(|error| Error::from(error).at(position(at)))
+        self.state.create_physical_expr(logical, &self.schema).map_err(|error| Error::from(error).at(position(at)))
     }
 
     fn outputs(&self, clause: &Clause) -> Result<Vec<(String, Expr)>> {

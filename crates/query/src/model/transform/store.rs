@@ -87,7 +87,8 @@ fn damaged(file: &str, why: &str) -> Error {
 /// A schema as an Arrow file without rows.
 pub(crate) fn schema_to_ipc(schema: &Schema) -> Result<Bytes> {
     let mut buffer = Vec::new();
-    let mut writer = FileWriter::try_new(&mut buffer, schema).map_err(|error| damaged(INPUT_FILE, &error.to_string()))?;
+    let mut writer =
+        FileWriter::try_new(&mut buffer, schema).map_err(|error| damaged(INPUT_FILE, &error.to_string()))?;
     writer.finish().map_err(|error| damaged(INPUT_FILE, &error.to_string()))?;
     drop(writer);
     Ok(Bytes::from(buffer))

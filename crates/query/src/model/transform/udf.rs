@@ -93,7 +93,8 @@ impl ScalarUDFImpl for FittedFunction {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let result = self.fitted.apply(&arrays).map_err(|error| DataFusionError::External(Box::new(Error::from(error))))?;
+        let result =
+            self.fitted.apply(&arrays).map_err(|error| DataFusionError::External(Box::new(Error::from(error))))?;
         Ok(ColumnarValue::Array(result))
     }
 }
