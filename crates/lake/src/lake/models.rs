@@ -20,7 +20,7 @@ use crate::name::ModelName;
 pub(super) const MODELS: &str = "models";
 
 /// Attempts at a version number that other processes keep taking.
-const VERSION_ATTEMPTS: usize = 32;
+const VERSION_ATTEMPTS: u64 = 32;
 
 /// What to do when the name of a model is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +83,8 @@ impl Lake {
             summary: draft.summary.to_string(),
             created_ms: self.now_ms(),
         };
-        let mut version = newest.map_or(1, |newest| newest.version.version + 1);
-        for _ in 0..VERSION_ATTEMPTS {
+        let first = newest.map_or(1, |newest| newest.version.version + 1);
+        for version in first..first + VERSION_ATTEMPTS {
             if self.catalog().insert_model(&row, version).await? {
                 return Ok(Some(ModelVersion {
                     name: name.clone(),
@@ -93,7 +93,6 @@ impl Lake {
                     created_ms: row.created_ms,
                 }));
             }
-            version += 1;
         }
         Err(Error::conflict(format!("other sessions keep saving versions of model {name}; try again")))
     }

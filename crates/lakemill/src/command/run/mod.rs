@@ -26,12 +26,11 @@ pub(super) fn run(global: &GlobalArgs, args: &RunArgs) -> Result<u8> {
     let pipeline = Pipeline::load(&args.folder)?;
     let options = RunOptions { force: args.force, only: args.only.clone(), from: args.from.clone() };
     let work = async {
-        let session = engine.session().await?;
         if args.dry_run {
-            let plan = pipeline.plan(session, &options).await?;
+            let plan = pipeline.plan(engine.session().await?, &options).await?;
             return show_plan(&pipeline, &plan, args.format);
         }
-        execute(session, &pipeline, &options, args, &flag).await
+        execute(engine.lake_session().await?, &pipeline, &options, args, &flag).await
     };
     engine.block_on(work.boxed_local()).map(|()| 0)
 }

@@ -194,11 +194,13 @@ fn style(shape: Shape) -> ProgressStyle {
     };
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
-        .with_key("rows", |state: &ProgressState, out: &mut dyn fmt::Write| drop(out.write_str(&grouped(state.pos()))))
+        .with_key("rows", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = out.write_str(&grouped(state.pos()));
+        })
         .with_key("total", |state: &ProgressState, out: &mut dyn fmt::Write| {
-            drop(out.write_str(&grouped(state.len().unwrap_or_default())));
+            let _ = out.write_str(&grouped(state.len().unwrap_or_default()));
         })
         .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-            drop(write!(out, "{}", grouped(state.per_sec() as u64)));
+            let _ = write!(out, "{}", grouped(state.per_sec() as u64));
         })
 }
