@@ -10,7 +10,7 @@ SELECT
   w.temp, w.dewp, w.humid, w.wind_dir, w.wind_gust, w.precip, w.pressure, w.visib,
   CASE WHEN w.wind_speed <= 200 THEN w.wind_speed END AS wind_speed,
   p.tailnum IS NOT NULL AS has_plane,
-  p.year AS plane_year, p.manufacturer, p.model, p.engines, p.seats,
+  p.year AS plane_year, p.manufacturer, p.model AS plane_model, p.engines, p.seats,
   a.faa IS NOT NULL AS has_airport,
   a.lat AS dest_lat, a.lon AS dest_lon, a.alt AS dest_alt
 FROM flights f

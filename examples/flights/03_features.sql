@@ -13,6 +13,6 @@ SELECT
   sched_dep_time / 100 * 60 + sched_dep_time % 100 AS dep_minute,
   sched_arr_time / 100 * 60 + sched_arr_time % 100 AS arr_minute,
   temp, dewp, humid, wind_dir, wind_speed, wind_gust, precip, pressure, visib,
-  year - plane_year AS plane_age, manufacturer, model, engines, seats,
+  year - plane_year AS plane_age, manufacturer, plane_model, engines, seats,
   dest_lat, dest_lon, dest_alt
 FROM journeys;
