@@ -78,9 +78,8 @@ def design(rows, train):
     columns = {}
     for name in NUMBERS:
         values = rows[name].astype(float)
-        mean = values[train].mean()
-        filled = values.fillna(mean)
-        columns[name] = (filled - filled[train].mean()) / filled[train].std(ddof=0)
+        # Mean and deviation of the values that are there; a missing one becomes the mean, which is 0.
+        columns[name] = ((values - values[train].mean()) / values[train].std(ddof=0)).fillna(0.0)
     for name in CATEGORIES:
         for category in sorted(rows[name][train].unique()):
             columns[f"{name}={category}"] = (rows[name] == category).astype(float)

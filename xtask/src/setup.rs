@@ -92,5 +92,6 @@ fn has_postgres() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let named = std::env::var_os("LAKEMILL_POSTGRES_BIN").map(std::path::PathBuf::from);
     let mut folders = debian.chain(std::env::split_paths(&path)).chain(named);
-    folders.any(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    let programs = ["initdb", "postgres", "pg_isready", "psql"];
+    folders.any(|folder| programs.iter().all(|program| folder.join(program).is_file()))
 }

@@ -26,7 +26,8 @@ pub(super) fn check(files: &[SourceFile], findings: &mut Findings) {
             {
                 findings.error(format_args!("{}:{}", file.path, index + 1), format_args!("'{word}' is {what}"));
             }
-            if line.ends_with([' ', '\t']) && (rust || file.path.ends_with(".toml")) {
+            // rustfmt sees to code; in a test's expected text the white space is part of what is printed.
+            if line.ends_with([' ', '\t']) && file.path.ends_with(".toml") {
                 findings.error(format_args!("{}:{}", file.path, index + 1), "white space at the end of the line");
             }
         }

@@ -31,7 +31,7 @@ pub(crate) use models::ModelRow;
 pub(crate) use relations::RelationRow;
 
 use crate::error::{Error, Result};
-use crate::storage::Root;
+use crate::storage::{READ_ONLY, Root};
 
 /// The schema version that this build writes, and the newest that it reads.
 const SCHEMA_VERSION: i64 = 1;
@@ -89,7 +89,7 @@ impl Catalog {
     /// The pool, for a statement that changes something.
     fn writer(&self) -> Result<&AnyPool> {
         if self.read_only {
-            return Err(Error::invalid("the lake was opened read-only"));
+            return Err(Error::invalid(READ_ONLY));
         }
         Ok(&self.pool)
     }

@@ -35,7 +35,7 @@ pub use models::{ModelDraft, SaveMode};
 use crate::catalog::{Catalog, ExternalEntry, Place, RelationKind, RelationRow, ViewEntry};
 use crate::error::{Error, Result};
 use crate::name::{DEFAULT_NAMESPACE, TableName};
-use crate::storage::{Root, Stores, open_root};
+use crate::storage::{READ_ONLY, Root, Stores, open_root};
 use crate::table::{At, LakeTable, Pinned, Snapshots, unreadable};
 
 /// Where tables lie below the root.
@@ -107,14 +107,14 @@ pub(crate) struct TableEntry {
 }
 
 impl Lake {
-    /// Opens a lake, making it where there is none.
+    /// Opens a lake, making it where there is none. A lake whose folder refuses writes is opened read-only.
     ///
     /// # Errors
     /// Invalid: the place holds something else, or a newer lakemill's lake. Unavailable: it cannot be read or written.
-    pub async fn open(options: LakeOptions) -> Result<Self> {
+    pub async fn open(mut options: LakeOptions) -> Result<Self> {
         let stores = Arc::new(Stores::new(options.storage.clone()));
         let root = Root::parse(&options.location, &stores)?;
-        open_root(&root, options.read_only).await?;
+        options.read_only = open_root(&root, options.read_only).await?;
         let place = Place::of(options.catalog.as_deref(), &root)?;
         let catalog = Catalog::open(&place, options.read_only).await?;
         let snapshots = Snapshots::new(Arc::clone(&stores));
@@ -200,7 +200,7 @@ impl Lake {
 
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.inner.options.read_only {
-            return Err(Error::invalid("the lake was opened read-only"));
+            return Err(Error::invalid(READ_ONLY));
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! `lakemill.json` is the first file of a new lake and holds the format version. It is created if absent, so two
 //! processes that open the same new lake agree. A folder that holds something else is never touched.
 
+use std::io::ErrorKind;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path as StorePath;
@@ -21,14 +23,19 @@ const FORMAT_VERSION: u32 = 1;
 /// Created and removed to learn whether the folder can be written.
 const PROBE_NAME: &str = ".lakemill-probe";
 
+/// Why a change is refused.
+pub(crate) const READ_ONLY: &str =
+    "the lake is read-only: it was opened so, or its folder cannot be written; give write permission to change it";
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Marker {
     format: String,
     format_version: u32,
 }
 
-/// Makes sure that the root is a lake that this build may open, and makes it one if it is empty.
-pub(crate) async fn open_root(root: &Root, read_only: bool) -> Result<()> {
+/// Makes sure that the root is a lake that this build may open, and makes it one if it is empty. Gives whether it can
+/// only be read: as asked, or because the folder of a lake that is there refuses writes.
+pub(crate) async fn open_root(root: &Root, read_only: bool) -> Result<bool> {
     if let Some(folder) = &root.folder {
         match std::fs::metadata(folder) {
             Ok(found) if !found.is_dir() => {
@@ -52,11 +59,13 @@ pub(crate) async fn open_root(root: &Root, read_only: bool) -> Result<()> {
         Err(error) => return Err(Error::from(error).context(format_args!("cannot open the lake at '{place}'"))),
     };
     match found {
-        Some(found) => check(&found, &place)?,
-        None if read_only => return Err(Error::not_found(format!("there is no lake at '{place}'"))),
-        None => create(store.as_ref(), &marker, &place).await?,
+        Some(found) => {
+            check(&found, &place)?;
+            Ok(read_only || !writable(root)?)
+        }
+        None if read_only => Err(Error::not_found(format!("there is no lake at '{place}'"))),
+        None => create(store.as_ref(), &marker, &place).await.map(|()| false),
     }
-    if read_only { Ok(()) } else { probe(root) }
 }
 
 fn check(found: &Bytes, place: &str) -> Result<()> {
@@ -97,21 +106,19 @@ async fn create(store: &dyn ObjectStore, marker: &StorePath, place: &str) -> Res
     }
 }
 
-/// Learns early, and with a clear text, that a folder cannot be written.
-fn probe(root: &Root) -> Result<()> {
-    let Some(folder) = &root.folder else { return Ok(()) };
+/// Learns early whether the folder can be written: one on a read-only disk, or of another user, may be read all the same.
+fn writable(root: &Root) -> Result<bool> {
+    let Some(folder) = &root.folder else { return Ok(true) };
     let probe = folder.join(PROBE_NAME);
-    let written = std::fs::File::create(&probe).map(drop);
-    match written {
-        Ok(()) => {
+    match std::fs::File::create(&probe) {
+        Ok(_) => {
             // Another process may have removed it already.
             let _ = std::fs::remove_file(&probe);
-            Ok(())
+            Ok(true)
         }
-        Err(error) => Err(Error::unavailable(format!(
-            "the lake folder '{}' cannot be written ({error}); open it read-only, or give write permission",
-            folder.display()
-        ))
-        .with_source(error)),
+        Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => Ok(false),
+        Err(error) => {
+            Err(Error::from(error).context(format_args!("the lake folder '{}' cannot be written", folder.display())))
+        }
     }
 }

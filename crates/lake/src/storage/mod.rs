@@ -18,7 +18,7 @@ use object_store::path::Path as StorePath;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
-pub(crate) use marker::open_root;
+pub(crate) use marker::{READ_ONLY, open_root};
 pub(crate) use stores::Stores;
 
 use crate::error::{Error, Result};

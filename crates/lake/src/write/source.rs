@@ -16,6 +16,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 
@@ -65,11 +66,13 @@ impl TableProvider for PlannedInput {
         _: &[Expr],
         _: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        // MERGE scans its source twice, and an operator that has run (a repartition) does not run again.
+        let plan = reset_plan_states(Arc::clone(&self.plan))?;
         let plan = match projection {
-            None => Arc::clone(&self.plan),
+            None => plan,
             Some(columns) => {
-                let wanted = Arc::new(self.plan.schema().project(columns)?);
-                cast_plan(Arc::clone(&self.plan), &wanted)?
+                let wanted = Arc::new(plan.schema().project(columns)?);
+                cast_plan(plan, &wanted)?
             }
         };
         Ok(Arc::new(OpaqueExec::new(plan)))

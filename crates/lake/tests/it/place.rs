@@ -51,6 +51,6 @@ async fn a_read_only_lake_refuses_changes() {
     open(folder.path()).await.unwrap();
     let lake = Lake::open(options).await.unwrap();
     let error = lake.create_namespace("raw", false).await.unwrap_err();
-    assert_eq!(error.to_string(), "the lake was opened read-only");
+    assert!(error.to_string().starts_with("the lake is read-only"), "{error}");
     assert_eq!(lake.namespaces().await.unwrap(), ["main"]);
 }

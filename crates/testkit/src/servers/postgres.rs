@@ -93,7 +93,10 @@ const SETTINGS: &[&str] = &[
     "shared_buffers=64MB",
 ];
 
-/// The folder of PostgreSQL's programs: `LAKEMILL_POSTGRES_BIN`, the newest of Debian's, or that of `initdb` on the path.
+/// What the tests run of PostgreSQL.
+const PROGRAMS: [&str; 4] = ["initdb", "postgres", "pg_isready", "psql"];
+
+/// The folder of PostgreSQL's programs: `LAKEMILL_POSTGRES_BIN`, or the newest of Debian's and of the path that has all.
 fn programs() -> Result<PathBuf> {
     if let Ok(folder) = std::env::var("LAKEMILL_POSTGRES_BIN") {
         return Ok(PathBuf::from(folder));
@@ -102,7 +105,7 @@ fn programs() -> Result<PathBuf> {
         std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = debian.chain(std::env::split_paths(&path)).collect();
-    found.retain(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file());
+    found.retain(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()));
     found.into_iter().max().ok_or_else(|| MISSING.into())
 }
 

@@ -1,5 +1,5 @@
-//! The examples of `docs/` and the README: the `sql` blocks of a page run in order in one fresh lake, with the root
-//! of the repository as the current folder.
+//! The examples of `docs/` and the README: the `sql` blocks of a page run in order in one fresh lake. The current
+//! folder is a page's own and has the repository's `examples` in it, so that examples may write files.
 //!
 //! `sql error` marks an example that fails; a `text error` block right after it holds a part of the message.
 //! A comment `<!-- sql` .. `-->` runs too: what an example needs and a reader need not see.
@@ -15,7 +15,6 @@ use lakemill_testkit::{Result, format, repository};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_sql_example_runs() -> Result<()> {
     let root = repository();
-    std::env::set_current_dir(&root)?;
     let mut pages = pages(&root.join("docs"))?;
     pages.push(root.join("README.md"));
     let mut failures = Vec::new();
@@ -24,6 +23,8 @@ async fn every_sql_example_runs() -> Result<()> {
         let name = page.strip_prefix(&root)?.display().to_string();
         let blocks = blocks(&std::fs::read_to_string(&page)?);
         let fresh = FreshLake::new(Mode::LOCAL_SQLITE)?;
+        std::os::unix::fs::symlink(root.join("examples"), fresh.scratch.path().join("examples"))?;
+        std::env::set_current_dir(fresh.scratch.path())?;
         let lake = Lake::open(fresh.options.clone()).await?;
         let connection = Connection::open(lake, SessionOptions::default())?;
         for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.language.starts_with("sql")) {

@@ -43,13 +43,13 @@ const TABLES: [(&str, &str, &[&str]); 9] = [
     ("restored", "id", &["CREATE TABLE restored AS SELECT 1 AS id", "INSERT INTO restored VALUES (2)", "DELETE FROM restored", "RESTORE TABLE restored TO VERSION AS OF 1"]),
     (
         "evolved",
-        "key",
+        "id",
         &[
             "CREATE TABLE evolved (id BIGINT NOT NULL, text VARCHAR, CONSTRAINT positive CHECK (id > 0))",
             "INSERT INTO evolved VALUES (1, 'one')",
             "ALTER TABLE evolved ADD COLUMN extra DOUBLE",
             "INSERT INTO evolved VALUES (2, 'two', 2.5)",
-            "ALTER TABLE evolved RENAME COLUMN id TO key",
+            "ALTER TABLE evolved RENAME COLUMN text TO words",
             "INSERT INTO evolved VALUES (3, 'three', NULL)",
         ],
     ),
