@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::util::display::{ArrayFormatter, DurationFormat, FormatOptions};
 use sqllogictest::ColumnType;
 
 /// Decimals that a float keeps: enough to see a wrong answer, few enough to hide the order of a summation.
@@ -118,7 +118,7 @@ fn cell(column: &ArrayRef, row: usize) -> Result<String, ArrowError> {
             cell(dictionary.values(), key)?
         }
         other => {
-            let options = FormatOptions::default().with_null("NULL");
+            let options = FormatOptions::default().with_null("NULL").with_duration_format(DurationFormat::Pretty);
             let shown = ArrayFormatter::try_new(column.as_ref(), &options)?.value(row).to_string();
             if other.is_decimal() { trim_zeros(&shown) } else { shown }
         }
