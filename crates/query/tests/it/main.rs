@@ -1,0 +1,3 @@
+//! The integration tests of SQL over a lake.
+
+mod models;
