@@ -223,17 +223,26 @@ fn from_io(error: &io::Error) -> Error {
 fn from_schema(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
-        SchemaError::AmbiguousReference { field } => Error::invalid(format!(
-            "column '{}' is in more than one table; write table.{}",
-            field.flat_name(),
-            field.name
-        )),
+        SchemaError::AmbiguousReference { field } => Error::invalid(ambiguous(field)),
         SchemaError::DuplicateQualifiedField { qualifier, name } => {
             Error::invalid(format!("column '{qualifier}.{name}' is there twice; give one of them another alias"))
         }
         SchemaError::DuplicateUnqualifiedField { name } => {
             Error::invalid(format!("column '{name}' is there twice; give one of them another alias"))
         }
+    }
+}
+
+/// A bare name is in two tables; one with its table is there twice, as after `SELECT 1 AS a, * FROM t`.
+fn ambiguous(field: &Column) -> String {
+    match &field.relation {
+        None => format!("column '{0}' is in more than one table; write table.{0}", field.name),
+        Some(table) => format!(
+            "column '{0}' is there twice: as '{0}' and as '{1}.{0}'; give one of them another name with AS, or leave it \
+             out with * EXCEPT ({0})",
+            field.name,
+            table.table()
+        ),
     }
 }
 

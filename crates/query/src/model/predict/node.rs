@@ -98,11 +98,6 @@ impl PredictNode {
         self.schema.fields().iter().take(self.added()).map(|field| field.name().as_str()).collect()
     }
 
-    /// The same without the column of probabilities.
-    pub(crate) fn labels_only(&self) -> Result<Self> {
-        Self::new(self.input.clone(), Arc::clone(&self.handle), self.features.clone(), self.outputs.labels_only())
-    }
-
     fn added(&self) -> usize {
         self.schema.fields().len() - self.input.schema().fields().len()
     }
