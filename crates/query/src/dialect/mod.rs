@@ -17,5 +17,5 @@ pub(crate) use own::{OwnStatement, TimePoint};
 pub(crate) use references::{
     Listing, Names, References, RelationUse, file_name, normalized, read_function_file, read_function_format,
 };
-pub(crate) use script::{Ast, parse_error, parse_query_text, parse_script};
+pub(crate) use script::{Ast, parse_error, parse_query_text, parse_script, uncapitalized};
 pub use script::{Parsed, StatementKind};

@@ -231,13 +231,22 @@ fn split_position(text: &str) -> (&str, Option<Position>) {
     }
 }
 
+/// With a small first letter; `UPDATE ..` keeps its capitals.
+pub(crate) fn uncapitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// sqlparser's `Expected: x, found: y` as a sentence.
 fn plain_syntax(message: &str) -> String {
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
     let Some((wanted, found)) = message.strip_prefix("Expected: ").and_then(|rest| rest.split_once(", found: ")) else {
-        let mut chars = message.chars();
-        let first = chars.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
-        return first + chars.as_str().trim_end_matches('.');
+        return uncapitalized(message.trim_end_matches('.'));
     };
     match found {
         "EOF" => format!("the statement ends where {wanted} should be"),

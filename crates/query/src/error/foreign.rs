@@ -11,7 +11,7 @@ use lakemill_base::{ErrorKind, unknown};
 use sqlparser::parser::ParserError;
 
 use super::{Error, Position};
-use crate::dialect::parse_error;
+use crate::dialect::{parse_error, uncapitalized};
 
 impl From<lakemill_lake::Error> for Error {
     fn from(error: lakemill_lake::Error) -> Self {
@@ -278,6 +278,7 @@ fn from_text(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(_) => Error::new(ErrorKind::Exhausted, exhausted(text)),
         DataFusionError::Internal(_) => Error::internal(sentence(text)),
         DataFusionError::Plan(_) => from_plan(text),
+        DataFusionError::Configuration(_) => from_configuration(text),
         DataFusionError::NotImplemented(_) => Error::invalid(format!("not supported: {}", sentence(text))),
         DataFusionError::Execution(_) => Error::new(ErrorKind::Data, sentence(text)),
         _ => Error::invalid(sentence(text)),
@@ -291,8 +292,60 @@ fn from_plan(text: &str) -> Error {
         let suggestion = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
         return Error::not_found(format!("unknown function '{name}'{suggestion}"));
     }
+    if let Some(rest) = text.split("unique expression names but the expression ").nth(1) {
+        let first = rest.split(" at position ").next().unwrap_or(rest).trim_matches('"');
+        let name = first.rsplit(" AS ").next().unwrap_or(first);
+        return Error::invalid(format!("column '{name}' is there twice; give one of them another name with AS"));
+    }
+    if let Some(rest) = text.strip_prefix("There is no registered file format with ext ") {
+        return Error::invalid(format!(
+            "no file format is known by the ending '.{}'; say STORED AS PARQUET, CSV, JSON, AVRO or ARROW",
+            rest.trim_end_matches('.')
+        ));
+    }
+    if text.starts_with("Column in SELECT must be in GROUP BY")
+        && let Some(column) = text.split("column \"").nth(1).and_then(|rest| rest.split('"').next())
+    {
+        return Error::invalid(format!(
+            "column '{column}' is neither in GROUP BY nor in an aggregate; add it to GROUP BY, or write an aggregate such \
+             as max({column})"
+        ));
+    }
     Error::invalid(sentence(text))
 }
+
+/// The name of a setting or of an option of a file format, or its value.
+fn from_configuration(text: &str) -> Error {
+    if let Some(name) = text.split("find config namespace for key \"").nth(1).and_then(|rest| rest.split('"').next()) {
+        return Error::not_found(unknown("setting", name, crate::statement::SETTINGS.iter().copied()));
+    }
+    if let Some((name, format)) =
+        text.split_once("onfig value \"").and_then(|(_, rest)| rest.split_once("\" not found on "))
+    {
+        let format = format.split_whitespace().next().unwrap_or(format).trim_end_matches("Options");
+        let known = if format == "Csv" { CSV_OPTIONS } else { &[] };
+        return Error::not_found(unknown(&format!("{} option", format.to_lowercase()), name, known.iter().copied()));
+    }
+    Error::invalid(sentence(text))
+}
+
+/// What CSV files are written and read with.
+const CSV_OPTIONS: &[&str] = &[
+    "has_header",
+    "delimiter",
+    "quote",
+    "escape",
+    "terminator",
+    "double_quote",
+    "newlines_in_values",
+    "compression",
+    "date_format",
+    "datetime_format",
+    "timestamp_format",
+    "time_format",
+    "null_value",
+    "comment",
+];
 
 /// The pool's report in fewer words, with what can be done.
 fn exhausted(text: &str) -> String {
@@ -356,15 +409,7 @@ fn sentence(text: &str) -> String {
     }
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.trim_end_matches('.');
-    let mut chars = text.chars();
-    match (chars.next(), chars.next()) {
-        // `UPDATE ..` keeps its capitals.
-        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
-            let rest: String = text.chars().skip(1).collect();
-            format!("{}{rest}", first.to_lowercase())
-        }
-        _ => text.to_owned(),
-    }
+    uncapitalized(text)
 }
 
 #[cfg(test)]

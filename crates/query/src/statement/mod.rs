@@ -41,6 +41,7 @@ use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
 pub(crate) use query::stream;
+pub(crate) use variables::SETTINGS;
 
 /// Executes one statement.
 pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {

@@ -15,6 +15,9 @@ const SHORT_NAMES: &[(&str, &str)] = &[
     ("threads", "datafusion.execution.target_partitions"),
 ];
 
+/// What SET and SHOW suggest.
+pub(crate) const SETTINGS: &[&str] = &["batch_size", "memory_limit", "temp_directory", "threads", "timezone"];
+
 pub(super) async fn set(scope: &StatementScope, set: &Set) -> Result<Outcome> {
     let mut set = set.clone();
     let mut shown = "the time zone".to_owned();

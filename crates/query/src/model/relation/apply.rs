@@ -71,7 +71,7 @@ pub(super) fn measure(
     };
     check_measure(model, &measure)?;
     if arguments.rows.is_none() {
-        return stored::measured(model, &measure);
+        return stored::measured(model, &measure, arguments.has_settings());
     }
     let input = rows(arguments, context)?;
     let mut exprs = model.features(input.schema())?;

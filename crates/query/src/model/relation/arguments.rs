@@ -157,6 +157,11 @@ impl Arguments {
         }
     }
 
+    /// Whether a STRUCT of settings was given.
+    pub(super) fn has_settings(&self) -> bool {
+        !self.settings.is_empty()
+    }
+
     fn setting(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
     }
@@ -175,6 +180,8 @@ fn setting(shape: &Shape, value: &Expr) -> Result<Setting> {
     let Expr::Named { expr, name } = value else {
         return Err(Error::invalid(format!("a setting needs a name: STRUCT({value} AS name)")).at(at));
     };
+    // Literals have no place of their own.
+    let at = if at.line == 0 { position(name.span.start) } else { at };
     let lower = name.value.to_lowercase();
     if !shape.settings.contains(&lower.as_str()) {
         let message = match shape.settings {

@@ -16,7 +16,7 @@ use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use lakemill_base::unknown;
-use sqlparser::ast::{FunctionArg, ObjectName, Spanned, TableAlias, TableFactor};
+use sqlparser::ast::{FunctionArg, Ident, ObjectName, Spanned, TableAlias, TableAliasColumnDef, TableFactor};
 
 use super::loaded::LoadedModel;
 use super::parse::ModelReference;
@@ -77,8 +77,8 @@ impl ModelRelations {
     ) -> Result<PlannedRelation> {
         let at = position(name.span().start);
         let (plan, model) = self.relation(function, args, context).map_err(|error| error.at(at))?;
-        if alias.is_some() {
-            return Ok(PlannedRelation::new(plan, alias));
+        if let Some(alias) = alias {
+            return Ok(PlannedRelation::new(plan.clone(), Some(complete(alias, &plan))));
         }
         let plan = LogicalPlanBuilder::from(plan).alias(TableReference::bare(model))?.build()?;
         Ok(PlannedRelation::new(plan, None))
@@ -105,6 +105,17 @@ impl RelationPlanner for ModelRelations {
         };
         Ok(RelationPlanning::Planned(Box::new(planned.map_err(external)?)))
     }
+}
+
+/// As in PostgreSQL, an alias may name only the first columns: the others keep their names.
+fn complete(mut alias: TableAlias, plan: &LogicalPlan) -> TableAlias {
+    if !alias.columns.is_empty() {
+        let rest = plan.schema().fields().iter().skip(alias.columns.len());
+        alias.columns.extend(
+            rest.map(|field| TableAliasColumnDef { name: Ident::with_quote('"', field.name()), data_type: None }),
+        );
+    }
+    alias
 }
 
 /// `ML.PREDICT` of `ml.predict`; `None` for names that do not begin with `ML`.

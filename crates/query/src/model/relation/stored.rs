@@ -28,21 +28,17 @@ pub(super) fn plan(model: &LoadedModel, arguments: Arguments) -> Result<LogicalP
     table(rows)
 }
 
-/// A measure on the rows that were held out in training.
-pub(super) fn measured(model: &LoadedModel, measure: &Measure) -> Result<LogicalPlan> {
+/// A measure on the rows that were held out in training; `has_settings` says whether the call asks for another one.
+pub(super) fn measured(model: &LoadedModel, measure: &Measure, has_settings: bool) -> Result<LogicalPlan> {
     let curves = model.model().held_out_curves();
-    let (stored, asked) = match measure {
-        Measure::Evaluate { threshold } => (model.model().held_out_metrics(), threshold.is_some()),
-        Measure::ConfusionMatrix { threshold } => (curves.confusion.clone(), threshold.is_some()),
-        Measure::RocCurve { thresholds } => (curves.roc.clone(), thresholds.is_some()),
-        Measure::Calibration { bins } => {
-            let stored = curves.calibration.clone();
-            let rows = stored.as_ref().map_or(0, RecordBatch::num_rows);
-            (stored, usize::try_from(*bins).unwrap_or(0) != rows && rows > 0)
-        }
+    let stored = match measure {
+        Measure::Evaluate { .. } => model.model().held_out_metrics(),
+        Measure::ConfusionMatrix { .. } => curves.confusion.clone(),
+        Measure::RocCurve { .. } => curves.roc.clone(),
+        Measure::Calibration { .. } => curves.calibration.clone(),
     };
     let function = measure.name();
-    if asked {
+    if has_settings {
         return Err(Error::invalid(format!(
             "{function} without rows gives what was measured in training, which settings cannot change; \
              give it rows: {function}(MODEL m, TABLE t, STRUCT(..))"
