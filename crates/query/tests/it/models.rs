@@ -65,44 +65,50 @@ async fn errors_of_create_model_say_what_is_wrong_and_where() {
     let f = Fixture::new().await;
     f.fails(
         "CREATE MODEL m\nOPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late'],\n    max_iteration = 5)\nAS SELECT distance, late FROM rides",
-        expect![[r#""#]],
+        expect![[r#"invalid: unknown option 'max_iteration'; did you mean 'max_iterations'? (line 3, column 5)"#]],
     )
     .await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LOGISTIC_REG', max_iterations = 'many') AS SELECT distance, late AS label FROM rides",
-        expect![[r#""#]],
+        expect![[r#"invalid: option 'max_iterations' must be a value of type INT64 from 1 to 100000; given: 'many' (STRING) (line 1, column 54)"#]],
     )
     .await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LOGISTIC_REG', l2_reg = 1, l2_reg = 2) AS SELECT 1",
-        expect![[r#""#]],
+        expect![[r#"invalid: syntax error: option 'l2_reg' is given twice (line 1, column 66)"#]],
     )
     .await;
-    f.fails("CREATE MODEL m OPTIONS (model_type = LOGISTIC_REG) AS SELECT 1", expect![[r#""#]]).await;
-    f.fails("CREATE MODEL m OPTIONS (l2_reg = HPARAM_RANGE(0, 1)) AS SELECT 1", expect![[r#""#]]).await;
-    f.fails("CREATE MODEL m OPTIONS (l2_reg = 1) AS SELECT distance, late AS label FROM rides", expect![[r#""#]]).await;
-    f.fails("CREATE MODEL m OPTIONS (model_type = 'KMEANS') AS SELECT distance FROM rides", expect![[r#""#]]).await;
+    f.fails("CREATE MODEL m OPTIONS (model_type = LOGISTIC_REG) AS SELECT 1", expect![[r#"invalid: syntax error: option 'model_type': a value must be constant; if 'LOGISTIC_REG' is a text, write it in quotes: 'LOGISTIC_REG' (line 1, column 38)"#]]).await;
+    f.fails("CREATE MODEL m OPTIONS (l2_reg = HPARAM_RANGE(0, 1)) AS SELECT 1", expect![[r#"invalid: syntax error: option 'l2_reg': HPARAM_RANGE (hyperparameter tuning) is not supported; give one value (line 1, column 34)"#]]).await;
+    f.fails("CREATE MODEL m OPTIONS (l2_reg = 1) AS SELECT distance, late AS label FROM rides", expect![[r#"invalid: option 'model_type' is missing; give one, as in OPTIONS (model_type = 'LOGISTIC_REG') (line 1, column 1)"#]]).await;
+    f.fails("CREATE MODEL m OPTIONS (model_type = 'KMEANS') AS SELECT distance FROM rides", expect![[r#"invalid: model type 'KMEANS' is not supported; supported: LINEAR_REG, LOGISTIC_REG, BOOSTED_TREE_CLASSIFIER, BOOSTED_TREE_REGRESSOR (line 1, column 25)"#]]).await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG') AS SELECT distance, minutes FROM rides",
-        expect![[r#""#]],
+        expect![[r#"invalid: the training query has no column 'label'; name the label by input_label_cols = ['..']; columns: distance, minutes (line 1, column 1)"#]],
     )
     .await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minute']) AS SELECT distance, minutes FROM rides",
-        expect![[r#""#]],
+        expect![[r#"invalid: option 'input_label_cols' names the unknown column 'minute'; did you mean 'minutes'? (line 1, column 52)"#]],
     )
     .await;
-    f.fails("CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG')", expect![[r#""#]]).await;
-    f.fails("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) OPTIONS (model_type = 'LINEAR_REG')", expect![[r#""#]]).await;
-    f.fails("CREATE OR REPLACE MODEL IF NOT EXISTS m AS SELECT 1", expect![[r#""#]]).await;
+    f.fails("CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG')", expect![[r#"invalid: CREATE MODEL needs the query that gives its training rows: CREATE MODEL m OPTIONS (..) AS SELECT .. (line 1, column 1)"#]]).await;
+    f.fails("CREATE MODEL m INPUT (x INT) OUTPUT (y INT) OPTIONS (model_type = 'LINEAR_REG')", expect![[r#"invalid: syntax error: INPUT(..) describes a remote or imported model, which is not supported; a model is trained with [TRANSFORM (..)] OPTIONS (model_type = '..') AS query (line 1, column 16)"#]]).await;
+    f.fails(
+        "CREATE OR REPLACE MODEL IF NOT EXISTS m AS SELECT 1",
+        expect![[
+            r#"invalid: syntax error: OR REPLACE and IF NOT EXISTS exclude each other; keep one (line 1, column 25)"#
+        ]],
+    )
+    .await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG') AS SELECT distanc, minutes AS label FROM rides",
-        expect![[r#""#]],
+        expect![[r#"not found: unknown column 'distanc'; did you mean 'distance'? (line 1, column 62)"#]],
     )
     .await;
     f.fails(
         "CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG') AS SELECT a.id, b.id, 1.0 AS label FROM rides a, rides b",
-        expect![[r#""#]],
+        expect![[r#"invalid: the training query has two columns named 'id'; rename one with AS (line 1, column 1)"#]],
     )
     .await;
     let models = f.run("SHOW MODELS").await;
@@ -113,18 +119,34 @@ async fn errors_of_create_model_say_what_is_wrong_and_where() {
 async fn errors_of_training_data_name_the_column() {
     let f = Fixture::new().await;
     let create = |query: &str| format!("CREATE MODEL m OPTIONS (model_type = 'LOGISTIC_REG') AS {query}");
-    f.fails(&create("SELECT distance, late AS label FROM rides WHERE false"), expect![[r#""#]]).await;
-    f.fails(&create("SELECT distance, true AS label FROM rides"), expect![[r#""#]]).await;
-    f.fails(&create("SELECT distance, CAST(NULL AS BOOLEAN) AS label FROM rides"), expect![[r#""#]]).await;
-    f.fails(&create("SELECT distance, distance AS label FROM rides"), expect![[r#""#]]).await;
+    f.fails(
+        &create("SELECT distance, late AS label FROM rides WHERE false"),
+        expect![[
+            r#"data: the training query gave no rows; nothing can be learned from an empty table (line 1, column 1)"#
+        ]],
+    )
+    .await;
+    f.fails(&create("SELECT distance, true AS label FROM rides"), expect![[r#"data: label 'label' is 'true' in all 2400 training rows; a classifier needs rows of two classes at least (line 1, column 1)"#]]).await;
+    f.fails(
+        &create("SELECT distance, CAST(NULL AS BOOLEAN) AS label FROM rides"),
+        expect![[
+            r#"data: label 'label' is NULL in all 3000 rows; rows without a label cannot train (line 1, column 1)"#
+        ]],
+    )
+    .await;
+    f.fails(&create("SELECT distance, distance AS label FROM rides"), expect![[r#"invalid: label 'label' has type Float64; a classifier needs STRING, BOOL or a whole number (CAST it) (line 1, column 1)"#]]).await;
     f.fails(
         &create("SELECT distance / (hour - 5) * 1e300 * 1e300 AS x, late AS label FROM rides WHERE hour <> 5"),
-        expect![[r#""#]],
+        expect![[r#"data: feature 'x' holds infinite values (2129); linear models need finite numbers, replace them by NULL or a limit (line 1, column 1)"#]],
     )
     .await;
     let linear = |query: &str| format!("CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG') AS {query}");
-    f.fails(&linear("SELECT distance, 5.0 AS label FROM rides"), expect![[r#""#]]).await;
-    f.fails(&linear("SELECT distance, vehicle AS label FROM rides"), expect![[r#""#]]).await;
+    f.fails(&linear("SELECT distance, 5.0 AS label FROM rides"), expect![[r#"data: label 'label' is 5 in all 2400 training rows; there is nothing to learn from a constant (line 1, column 1)"#]]).await;
+    f.fails(
+        &linear("SELECT distance, vehicle AS label FROM rides"),
+        expect![[r#"invalid: label 'label' has type Utf8View; a regression needs a number (line 1, column 1)"#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,20 +157,54 @@ async fn errors_of_transform_say_what_it_may_hold() {
             "CREATE MODEL m TRANSFORM ({items}) OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes'])\nAS SELECT distance, hour, vehicle, minutes FROM rides"
         )
     };
-    f.fails(&create("avg(distance) AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("(SELECT 1) AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("row_number() OVER () AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("ML.STANDARD_SCALER(distance) AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("ML.STANDARD_SCALER(distance) OVER (PARTITION BY hour) AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("ML.STANDARD_SCALAR(distance) OVER () AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("ML.STANDARD_SCALER(vehicle) OVER () AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("ML.QUANTILE_BUCKETIZE(distance, hour) OVER () AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("distance + 1, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("* EXCEPT (distanc)"), expect![[r#""#]]).await;
-    f.fails(&create("distance AS d, hour AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("distance, minutes * 2 AS minutes"), expect![[r#""#]]).await;
-    f.fails(&create("distance * random() AS d, minutes"), expect![[r#""#]]).await;
-    f.fails(&create("distanc AS d, minutes"), expect![[r#""#]]).await;
+    f.fails(
+        &create("avg(distance) AS d, minutes"),
+        expect![[
+            r#"invalid: TRANSFORM may not hold the aggregate avg; compute it in the query after AS (line 1, column 27)"#
+        ]],
+    )
+    .await;
+    f.fails(
+        &create("(SELECT 1) AS d, minutes"),
+        expect![[
+            r#"invalid: TRANSFORM may not hold a subquery; join in the query after AS instead (line 1, column 28)"#
+        ]],
+    )
+    .await;
+    f.fails(&create("row_number() OVER () AS d, minutes"), expect![[r#"invalid: TRANSFORM may not hold the analytic function row_number; only ML.* functions take OVER () here (line 1, column 27)"#]]).await;
+    f.fails(&create("ML.STANDARD_SCALER(distance) AS d, minutes"), expect![[r#"invalid: ML.STANDARD_SCALER takes its statistics over all rows: write ML.STANDARD_SCALER(..) OVER () (line 1, column 27)"#]]).await;
+    f.fails(&create("ML.STANDARD_SCALER(distance) OVER (PARTITION BY hour) AS d, minutes"), expect![[r#"invalid: ML.STANDARD_SCALER takes its statistics over all rows: write ML.STANDARD_SCALER(..) OVER () (line 1, column 27)"#]]).await;
+    f.fails(&create("ML.STANDARD_SCALAR(distance) OVER () AS d, minutes"), expect![[r#"not found: unknown function 'ML.STANDARD_SCALAR'; did you mean 'ML.STANDARD_SCALER'? (line 1, column 27)"#]]).await;
+    f.fails(
+        &create("ML.STANDARD_SCALER(vehicle) OVER () AS d, minutes"),
+        expect![[
+            r#"invalid: ML.STANDARD_SCALER takes a number; the column has type Utf8View (CAST it) (line 1, column 27)"#
+        ]],
+    )
+    .await;
+    f.fails(&create("ML.QUANTILE_BUCKETIZE(distance, hour) OVER () AS d, minutes"), expect![[r#"invalid: the arguments of ML.QUANTILE_BUCKETIZE after the first are constants: a value must be constant; if 'hour' is a text, write it in quotes: 'hour' (line 1, column 59)"#]]).await;
+    f.fails(
+        &create("distance + 1, minutes"),
+        expect![[r#"invalid: an expression of TRANSFORM needs a name: distance + 1 AS name (line 1, column 27)"#]],
+    )
+    .await;
+    f.fails(
+        &create("* EXCEPT (distanc)"),
+        expect![[r#"not found: unknown column 'distanc'; did you mean 'distance'? (line 1, column 37)"#]],
+    )
+    .await;
+    f.fails(
+        &create("distance AS d, hour AS d, minutes"),
+        expect![[r#"invalid: TRANSFORM gives two columns the name 'd'; rename one with AS (line 1, column 42)"#]],
+    )
+    .await;
+    f.fails(&create("distance, minutes * 2 AS minutes"), expect![[r#"invalid: TRANSFORM must pass column 'minutes' through as it is, since the options name it; call this expression something else (line 1, column 37)"#]]).await;
+    f.fails(&create("distance * random() AS d, minutes"), expect![[r#"invalid: TRANSFORM may not hold random, whose value is not the same each time; compute it in the query after AS (line 1, column 27)"#]]).await;
+    f.fails(
+        &create("distanc AS d, minutes"),
+        expect![[r#"not found: unknown column 'distanc'; did you mean 'distance'? (line 1, column 27)"#]],
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,51 +212,99 @@ async fn errors_of_relations_say_how_they_are_written() {
     let f = Fixture::new().await;
     f.run("CREATE MODEL lateness OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late']) AS SELECT distance, vehicle, late FROM rides").await;
     f.run("CREATE MODEL duration OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes'], data_split_method = 'NO_SPLIT') AS SELECT distance, hour, minutes FROM rides").await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL latenes, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness@7, TABLE rides)", expect![[r#""#]]).await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(MODEL latenes, TABLE rides)",
+        expect![[r#"not found: there is no model latenes; did you mean lateness? (line 1, column 32)"#]],
+    )
+    .await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(MODEL lateness@7, TABLE rides)",
+        expect![[r#"not found: model lateness has no version 7; versions 1 to 1 are available (line 1, column 32)"#]],
+    )
+    .await;
     f.fails(
         "SELECT * FROM ML.PREDICT(MODEL lateness, (SELECT distance AS distances, vehicle FROM rides))",
-        expect![[r#""#]],
+        expect![[r#"invalid: model lateness needs the column 'distance', which the input does not have; did you mean to call 'distances' so? (line 1, column 15)"#]],
     )
     .await;
     f.fails(
         "SELECT * FROM ML.PREDICT(MODEL lateness, (SELECT 'far' AS distance, vehicle FROM rides))",
-        expect![[r#""#]],
+        expect![[r#"invalid: model lateness was trained on a column 'distance' of type DOUBLE, and the input has it as VARCHAR; CAST it in the input (line 1, column 15)"#]],
     )
     .await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(TABLE rides, MODEL lateness)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness, TABLE ride)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness, TABLE rides, STRUCT(1.5 AS threshold))", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness, TABLE rides, STRUCT(0.5 AS treshold))", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL duration, TABLE rides, STRUCT(0.5 AS threshold))", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness, (SELECT *, 1 AS predicted_late FROM rides))", expect![[r#""#]])
+    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness)", expect![[r#"invalid: ML.PREDICT needs rows; write ML.PREDICT(MODEL m, TABLE t | (query) [, STRUCT(value AS threshold)]) (line 1, column 15)"#]]).await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(TABLE rides, MODEL lateness)",
+        expect![[r#"invalid: syntax error: found 'lateness' where ) should be (line 1, column 45)"#]],
+    )
+    .await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(MODEL lateness, TABLE ride)",
+        expect![[r#"not found: there is no table ride; did you mean rides? (line 1, column 48)"#]],
+    )
+    .await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(MODEL lateness, TABLE rides, STRUCT(1.5 AS threshold))",
+        expect![[r#"invalid: 'threshold' is a number between 0 and 1, not 1.5 (line 1, column 69)"#]],
+    )
+    .await;
+    f.fails(
+        "SELECT * FROM ML.PREDICT(MODEL lateness, TABLE rides, STRUCT(0.5 AS treshold))",
+        expect![[
+            r#"invalid: unknown setting of ML.PREDICT 'treshold'; did you mean 'threshold'? (line 1, column 69)"#
+        ]],
+    )
+    .await;
+    f.fails("SELECT * FROM ML.PREDICT(MODEL duration, TABLE rides, STRUCT(0.5 AS threshold))", expect![[r#"invalid: ML.PREDICT takes a threshold for classifiers of two classes, which model duration is not (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.PREDICT(MODEL lateness, (SELECT *, 1 AS predicted_late FROM rides))", expect![[r#"invalid: the input of ML.PREDICT has a column 'predicted_late' already, which the prediction is called; leave it out with SELECT * EXCEPT (predicted_late) or rename it (line 1, column 15)"#]])
         .await;
     f.fails(
         "SELECT * FROM ML.PREDICT(MODEL lateness, (SELECT * FROM rides a JOIN rides b ON a.id = b.id))",
-        expect![[r#""#]],
+        expect![[
+            r#"invalid: the input of ML.PREDICT has two columns named 'id'; rename one with AS (line 1, column 15)"#
+        ]],
     )
     .await;
-    f.fails("SELECT * FROM ML.EVALUATE(MODEL lateness, (SELECT distance, vehicle FROM rides))", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.EVALUATE(MODEL duration)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL duration)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.CONFUSION_MATRIX(MODEL duration, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.ROC_CURVE(MODEL duration, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.WEIGHTS(MODEL duration, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM ML.PREDIT(MODEL lateness, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT ML.PREDICT(MODEL lateness, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT ML.STANDARD_SCALER(distance) OVER () FROM rides", expect![[r#""#]]).await;
-    f.fails("SELECT * FROM rides r, LATERAL ML.PREDICT(MODEL lateness, TABLE rides)", expect![[r#""#]]).await;
-    f.fails("SELECT (SELECT max(p.distance) FROM ML.PREDICT(MODEL lateness, (SELECT r.distance, r.vehicle)) p) FROM rides r", expect![[r#""#]]).await;
-    f.fails("DESCRIBE MODEL latenes", expect![[r#""#]]).await;
-    f.fails("DROP MODEL latenes", expect![[r#""#]]).await;
+    f.fails("SELECT * FROM ML.EVALUATE(MODEL lateness, (SELECT distance, vehicle FROM rides))", expect![[r#"invalid: the label 'late' of model lateness is not a column of the input; it is what predictions are compared with (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.EVALUATE(MODEL duration)", expect![[r#"invalid: model duration has no held-out metrics, since all rows were used for training; give rows: ML.EVALUATE(MODEL m, TABLE t), or train with data_split_method = 'RANDOM' (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL duration)", expect![[r#"invalid: ML.FEATURE_IMPORTANCE is for BOOSTED_TREE_CLASSIFIER and BOOSTED_TREE_REGRESSOR, and model duration is a LINEAR_REG; use ML.WEIGHTS (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.CONFUSION_MATRIX(MODEL duration, TABLE rides)", expect![[r#"invalid: ML.CONFUSION_MATRIX is for classifiers, and model duration is a LINEAR_REG; ML.EVALUATE measures a regressor (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.ROC_CURVE(MODEL duration, TABLE rides)", expect![[r#"invalid: ML.ROC_CURVE is for classifiers of two classes, and model duration is a LINEAR_REG (line 1, column 15)"#]]).await;
+    f.fails("SELECT * FROM ML.WEIGHTS(MODEL duration, TABLE rides)", expect![[r#"invalid: ML.WEIGHTS does not take '(SELECT * FROM rides)'; write ML.WEIGHTS(MODEL m [, STRUCT(value AS standardize)]) (line 1, column 48)"#]]).await;
+    f.fails(
+        "SELECT * FROM ML.PREDIT(MODEL lateness, TABLE rides)",
+        expect![[r#"not found: unknown relation 'ML.PREDIT'; did you mean 'ML.PREDICT'? (line 1, column 15)"#]],
+    )
+    .await;
+    f.fails("SELECT ML.PREDICT(MODEL lateness, TABLE rides)", expect![[r#"invalid: ML.PREDICT is a relation, not a value; write it in FROM: SELECT * FROM ML.PREDICT(..) (line 1, column 8)"#]]).await;
+    f.fails("SELECT ML.STANDARD_SCALER(distance) OVER () FROM rides", expect![[r#"invalid: ML.STANDARD_SCALER takes its statistics from the training rows, so it stands in the TRANSFORM clause of CREATE MODEL; anywhere in a query: ML.BUCKETIZE, ML.HASH_BUCKETIZE, ML.FEATURE_CROSS, ML.POLYNOMIAL_EXPAND, ML.NORMALIZER (line 1, column 8)"#]]).await;
+    f.fails("SELECT * FROM rides r, LATERAL ML.PREDICT(MODEL lateness, TABLE rides)", expect![[r#"invalid: ML.PREDICT cannot be LATERAL: its input is a relation of its own; join its result instead (line 1, column 32)"#]]).await;
+    f.fails("SELECT (SELECT max(p.distance) FROM ML.PREDICT(MODEL lateness, (SELECT r.distance, r.vehicle)) p) FROM rides r", expect![[r#"invalid: the input of ML.PREDICT names a column of the query around it; join the result instead (line 1, column 37)"#]]).await;
+    f.fails(
+        "DESCRIBE MODEL latenes",
+        expect![[r#"not found: there is no model latenes; did you mean lateness? (line 1, column 16)"#]],
+    )
+    .await;
+    f.fails(
+        "DROP MODEL latenes",
+        expect![[r#"not found: there is no model latenes; did you mean lateness? (line 1, column 12)"#]],
+    )
+    .await;
     f.fails(
         "CREATE MODEL lateness OPTIONS (model_type = 'LINEAR_REG') AS SELECT 1.0 AS x, 1.0 AS label",
-        expect![[r#""#]],
+        expect![[r#"conflict: model lateness exists already (version 1); write CREATE OR REPLACE MODEL to train a new version (line 1, column 1)"#]],
     )
     .await;
-    f.fails("EXPORT MODEL lateness", expect![[r#""#]]).await;
-    f.fails("EXPORT MODEL lateness OPTIONS (url = 'x')", expect![[r#""#]]).await;
+    f.fails(
+        "EXPORT MODEL lateness",
+        expect![[r#"invalid: EXPORT MODEL needs a place: OPTIONS (uri = 'folder') (line 1, column 1)"#]],
+    )
+    .await;
+    f.fails(
+        "EXPORT MODEL lateness OPTIONS (url = 'x')",
+        expect![[r#"invalid: unknown option 'url'; did you mean 'uri'? (line 1, column 32)"#]],
+    )
+    .await;
 }
 
 /// What training computes must not depend on the machine: the files of the artifact, but for the manifest (which
@@ -260,7 +364,7 @@ async fn a_cancelled_training_leaves_nothing() {
                AS SELECT distance, hour, vehicle, late FROM rides";
     let parsed = f.session.parse(sql).unwrap();
     let error = f.session.execute(&parsed[0], Arc::new(CancelAtThird::default())).await.unwrap_err();
-    expect![[r#""#]].assert_eq(&error.to_string());
+    expect![[r#"the statement was cancelled; no model was created (line 1, column 1)"#]].assert_eq(&error.to_string());
     let models = f.run("SHOW MODELS").await;
     assert!(!models.contains("BOOSTED"), "{models}");
 }
