@@ -48,7 +48,7 @@ impl Interrupts {
     /// Begins to listen. Call it within the runtime.
     pub(crate) fn listen() -> Self {
         let interrupts = Self { current: Arc::default() };
-        tokio::spawn(listen(interrupts.clone()));
+        spawn_listener(interrupts.clone());
         interrupts
     }
 
@@ -72,15 +72,16 @@ impl Interrupts {
     }
 }
 
-async fn listen(interrupts: Interrupts) {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
+#[cfg(unix)]
+fn spawn_listener(interrupts: Interrupts) {
+    use tokio::signal::unix::{SignalKind, signal};
 
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
-        };
+    // Registered here and not in the task: a Ctrl-C that comes before the task's first turn must not kill the process.
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::spawn(async move {
         loop {
             tokio::select! {
                 Some(()) = interrupt.recv() => interrupts.signal(),
@@ -88,11 +89,16 @@ async fn listen(interrupts: Interrupts) {
                 else => return,
             }
         }
-    }
-    #[cfg(not(unix))]
-    while tokio::signal::ctrl_c().await.is_ok() {
-        interrupts.signal();
-    }
+    });
+}
+
+#[cfg(not(unix))]
+fn spawn_listener(interrupts: Interrupts) {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupts.signal();
+        }
+    });
 }
 
 /// Ends the process. What is not committed is lost; what is, is safe.

@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::Format;
+use crate::failure::Problem;
 
 /// Bytes gathered before they are handed to the system.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -27,13 +28,18 @@ impl Target {
             Self::Stdout => {
                 let stdout = io::stdout();
                 if format == Format::Parquet && stdout.is_terminal() {
-                    bail!("parquet is not for a terminal; name a file with --output or \\o, or send it to a pipe");
+                    return Err(Problem::invalid(
+                        "parquet is not for a terminal; name a file with --output or \\o, or send it to a pipe",
+                    )
+                    .into());
                 }
                 Ok(Box::new(BufWriter::with_capacity(BUFFER_BYTES, stdout)))
             }
             Self::File(file) => {
                 if format == Format::Parquet && file.results > 0 {
-                    bail!("a parquet file holds one result; '{}' has one already", file.path.display());
+                    let path = file.path.display();
+                    let text = format!("a parquet file holds one result; '{path}' has one already");
+                    return Err(Problem::invalid(text).into());
                 }
                 file.results += 1;
                 Ok(Box::new(&mut file.out))
@@ -67,7 +73,7 @@ impl OutputFile {
         let in_place = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
         let context = || format!("cannot write '{}'", path.display());
         if path.is_dir() {
-            bail!("cannot write '{}': it is a folder", path.display());
+            return Err(Problem::invalid(format!("cannot write '{}': it is a folder", path.display())).into());
         }
         let partial = if in_place { None } else { Some(partial_name(path)) };
         let written = partial.as_deref().unwrap_or(path);
