@@ -60,10 +60,13 @@ pub(crate) trait Apply: Debug + Send + Sync {
     fn statistics(&self) -> Value;
 }
 
+/// Checks a call's types and constants.
+type Plan = fn(&[DataType], &[OptionValue]) -> Result<Box<dyn TransformFit>>;
+
 /// How a function is planned and read back.
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    pub(crate) plan: fn(&[DataType], &[OptionValue]) -> Result<Box<dyn TransformFit>>,
+    pub(crate) plan: Plan,
     pub(crate) read: fn(&Value) -> Option<Arc<dyn Apply>>,
 }
 
