@@ -265,6 +265,13 @@ async fn errors_of_relations_say_how_they_are_written() {
         ]],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_other_relations_say_how_they_are_written() {
+    let f = Fixture::new().await;
+    f.run("CREATE MODEL lateness OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late']) AS SELECT distance, vehicle, late FROM rides").await;
+    f.run("CREATE MODEL duration OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes'], data_split_method = 'NO_SPLIT') AS SELECT distance, hour, minutes FROM rides").await;
     f.fails("SELECT * FROM ML.EVALUATE(MODEL lateness, (SELECT distance, vehicle FROM rides))", expect![[r#"invalid: the label 'late' of model lateness is not a column of the input; it is what predictions are compared with (line 1, column 15)"#]]).await;
     f.fails("SELECT * FROM ML.EVALUATE(MODEL duration)", expect![[r#"invalid: model duration has no held-out metrics, since all rows were used for training; give rows: ML.EVALUATE(MODEL m, TABLE t), or train with data_split_method = 'RANDOM' (line 1, column 15)"#]]).await;
     f.fails("SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL duration)", expect![[r#"invalid: ML.FEATURE_IMPORTANCE is for BOOSTED_TREE_CLASSIFIER and BOOSTED_TREE_REGRESSOR, and model duration is a LINEAR_REG; use ML.WEIGHTS (line 1, column 15)"#]]).await;
