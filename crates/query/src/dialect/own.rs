@@ -6,6 +6,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 /// A statement of the lake's own grammar.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time; a box would cost more than it saves")]
 #[derive(Clone, Debug)]
 pub(crate) enum OwnStatement {
     /// `CREATE NAMESPACE [IF NOT EXISTS] n`

@@ -74,6 +74,7 @@ impl Parsed {
 }
 
 /// The parsed form of a statement, by whose grammar it is.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time; a box would cost more than it saves")]
 #[derive(Clone, Debug)]
 pub(crate) enum Ast {
     /// One that DataFusion's parser knows.

@@ -24,7 +24,10 @@ pub(crate) struct SessionModels(Mutex<Vec<(String, Arc<LoadedModel>)>>);
 
 /// The models that a statement uses, so that it sees one version of each.
 #[derive(Debug, Default)]
-pub(crate) struct ScopeModels(Mutex<Vec<(ModelName, Option<u64>, Arc<LoadedModel>)>>);
+pub(crate) struct ScopeModels(Mutex<Vec<ScopeModel>>);
+
+/// The name and version that the statement wrote, and what they stand for.
+type ScopeModel = (ModelName, Option<u64>, Arc<LoadedModel>);
 
 impl SessionModels {
     fn get(&self, key: &str) -> Option<Arc<LoadedModel>> {

@@ -29,6 +29,7 @@ struct NodeMessage {
     node: Option<Node>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "the shape of a protobuf oneof")]
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum Node {
     #[prost(message, tag = "1")]

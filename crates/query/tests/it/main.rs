@@ -1,3 +1,5 @@
 //! The integration tests of SQL over a lake.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod models;

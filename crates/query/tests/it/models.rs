@@ -207,11 +207,17 @@ async fn errors_of_transform_say_what_it_may_hold() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn errors_of_relations_say_how_they_are_written() {
+/// A lake with a classifier, a regressor and the rides that they were trained on.
+async fn with_models() -> Fixture {
     let f = Fixture::new().await;
     f.run("CREATE MODEL lateness OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late']) AS SELECT distance, vehicle, late FROM rides").await;
     f.run("CREATE MODEL duration OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes'], data_split_method = 'NO_SPLIT') AS SELECT distance, hour, minutes FROM rides").await;
+    f
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_predictions_say_how_they_are_written() {
+    let f = with_models().await;
     f.fails(
         "SELECT * FROM ML.PREDICT(MODEL latenes, TABLE rides)",
         expect![[r#"not found: there is no model latenes; did you mean lateness? (line 1, column 32)"#]],
@@ -269,9 +275,7 @@ async fn errors_of_relations_say_how_they_are_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_other_relations_say_how_they_are_written() {
-    let f = Fixture::new().await;
-    f.run("CREATE MODEL lateness OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late']) AS SELECT distance, vehicle, late FROM rides").await;
-    f.run("CREATE MODEL duration OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes'], data_split_method = 'NO_SPLIT') AS SELECT distance, hour, minutes FROM rides").await;
+    let f = with_models().await;
     f.fails("SELECT * FROM ML.EVALUATE(MODEL lateness, (SELECT distance, vehicle FROM rides))", expect![[r#"invalid: the label 'late' of model lateness is not a column of the input; it is what predictions are compared with (line 1, column 15)"#]]).await;
     f.fails("SELECT * FROM ML.EVALUATE(MODEL duration)", expect![[r#"invalid: model duration has no held-out metrics, since all rows were used for training; give rows: ML.EVALUATE(MODEL m, TABLE t), or train with data_split_method = 'RANDOM' (line 1, column 15)"#]]).await;
     f.fails("SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL duration)", expect![[r#"invalid: ML.FEATURE_IMPORTANCE is for BOOSTED_TREE_CLASSIFIER and BOOSTED_TREE_REGRESSOR, and model duration is a LINEAR_REG; use ML.WEIGHTS (line 1, column 15)"#]]).await;
@@ -287,6 +291,11 @@ async fn errors_of_other_relations_say_how_they_are_written() {
     f.fails("SELECT ML.STANDARD_SCALER(distance) OVER () FROM rides", expect![[r#"invalid: ML.STANDARD_SCALER takes its statistics from the training rows, so it stands in the TRANSFORM clause of CREATE MODEL; anywhere in a query: ML.BUCKETIZE, ML.HASH_BUCKETIZE, ML.FEATURE_CROSS, ML.POLYNOMIAL_EXPAND, ML.NORMALIZER (line 1, column 8)"#]]).await;
     f.fails("SELECT * FROM rides r, LATERAL ML.PREDICT(MODEL lateness, TABLE rides)", expect![[r#"invalid: ML.PREDICT cannot be LATERAL: its input is a relation of its own; join its result instead (line 1, column 32)"#]]).await;
     f.fails("SELECT (SELECT max(p.distance) FROM ML.PREDICT(MODEL lateness, (SELECT r.distance, r.vehicle)) p) FROM rides r", expect![[r#"invalid: the input of ML.PREDICT names a column of the query around it; join the result instead (line 1, column 37)"#]]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_statements_about_models_say_how_they_are_written() {
+    let f = with_models().await;
     f.fails(
         "DESCRIBE MODEL latenes",
         expect![[r#"not found: there is no model latenes; did you mean lateness? (line 1, column 16)"#]],

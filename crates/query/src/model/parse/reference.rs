@@ -205,6 +205,7 @@ pub(crate) fn referenced_models<T: Visit>(syntax: &T) -> Vec<ModelReference> {
 }
 
 /// The query of an argument `(SELECT ..)` or `TABLE t`.
+#[expect(clippy::result_large_err, reason = "the error is the argument, handed back")]
 pub(crate) fn query_of(expr: Expr) -> Result<Box<Query>, Expr> {
     match expr {
         Expr::Subquery(query) => Ok(query),
