@@ -11,10 +11,10 @@ use crate::{paths, setup};
 pub(crate) struct Arguments {
     /// Leaves out the long tests: under three minutes instead of twenty-five.
     #[arg(long)]
-    quick: bool,
+    pub(crate) quick: bool,
     /// Handed to nextest: names of tests, or filters after '-E'.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    nextest: Vec<String>,
+    pub(crate) nextest: Vec<String>,
 }
 
 /// Sets up what tests need, builds, and runs them. nextest's summary is the last thing printed.
