@@ -11,6 +11,8 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::TransactionError;
 use lakemill_base::ErrorKind;
 
+use crate::types::with_sql_types;
+
 /// The result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -224,7 +226,7 @@ fn tidy(text: &str) -> String {
     while let Some(rest) = HEADINGS.iter().find_map(|heading| text.strip_prefix(heading)) {
         text = rest.trim_start();
     }
-    let mut text = text.trim_end_matches('.').to_owned();
+    let mut text = with_sql_types(text.trim_end_matches('.'));
     let starts_a_sentence = text.chars().nth(1).is_some_and(|second| second.is_lowercase() || second == ' ');
     if starts_a_sentence && let Some(first) = text.get_mut(0..1) {
         first.make_ascii_lowercase();

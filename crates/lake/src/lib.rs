@@ -15,6 +15,7 @@ mod lake;
 mod name;
 mod storage;
 mod table;
+mod types;
 mod write;
 
 pub use catalog::{
@@ -25,6 +26,7 @@ pub use error::{Error, Result};
 pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};
 pub use table::{At, LakeTable};
+pub use types::{sql_type, with_sql_types};
 pub use write::{
     Commit, MergeClause, MergeMetrics, MergeSpec, OptimizeMetrics, OptimizeSpec, TableDefinition, VacuumReport,
     VacuumSpec, WriteMode,

@@ -147,8 +147,8 @@ impl<'a> Fingerprints<'a> {
 
     async fn raw(&mut self, location: &str) -> Result<(String, Vec<FileStamp>)> {
         let Some(path) = local_path(self.dir, location) else {
-            let entry = external::entry_for_path(location)?;
-            let found = external::fingerprint(self.session.lake(), &entry).await?;
+            let lake = self.session.lake();
+            let found = external::fingerprint(lake, &external::entry_for(lake, location).await?).await?;
             return Ok((format!("files:{found}"), Vec::new()));
         };
         let files = self.stamps(path).await?;

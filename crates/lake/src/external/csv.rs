@@ -16,6 +16,7 @@ use super::bad_rows::{BadRow, Reporter};
 use super::options::TextOptions;
 use super::values::read_column;
 use crate::error::{Error, Result};
+use crate::types::sql_type;
 
 /// The first guess at a record's size; the buffers grow as needed.
 const FIELD_BYTES: usize = 4 * 1024;
@@ -25,7 +26,7 @@ const FIELDS: usize = 64;
 const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A UTF-8 byte order mark, which some programs put before the header.
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Splits bytes into records.
 #[derive(Debug)]
@@ -81,6 +82,15 @@ impl Records {
             last_byte: 0,
             started: false,
         }
+    }
+
+    /// Goes on in the middle of a file, between records, where the next byte is on `line`.
+    pub(super) fn start_at(&mut self, line: u64) -> Result<()> {
+        // An empty line is no record; what looks like a byte order mark behind it is none.
+        self.started = true;
+        self.feed(b"\n", |_| Ok(true))?;
+        self.reader.set_line(line);
+        Ok(())
     }
 
     /// Gives each complete record of more bytes to `take`; an empty slice ends the file. `take` says whether to go on.
@@ -190,6 +200,14 @@ impl CsvParser {
         Self { records: Records::new(options, path), rows }
     }
 
+    /// Goes on in the middle of the file, between records, after its header (empty where it has none).
+    pub(super) fn start_at(&mut self, header: &[u8], line: u64) -> Result<()> {
+        if !header.is_empty() {
+            self.feed(header)?;
+        }
+        self.records.start_at(line)
+    }
+
     /// Reads more bytes; an empty slice ends the file. Gives the batches that are complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<RecordBatch>> {
         let rows = &mut self.rows;
@@ -274,7 +292,7 @@ impl Rows {
             let (values, bad) = read_column(&text, field.data_type())?;
             for row in bad {
                 if std::mem::replace(&mut good[row], false) {
-                    let reason = format!("no {}", shown_type(field.data_type()));
+                    let reason = format!("no {}", sql_type(field.data_type()));
                     let (line, value) = (lines[row], text.value(row));
                     self.reporter.report(&BadRow { line, column: Some(field.name()), value, reason })?;
                 }
@@ -327,23 +345,5 @@ impl Rows {
             }
         }
         Ok(StringArray::from(texts))
-    }
-}
-
-/// A type as SQL writes it.
-pub(super) fn shown_type(data_type: &arrow::datatypes::DataType) -> String {
-    use arrow::datatypes::DataType;
-    match data_type {
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::Float32 => "REAL".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Date32 | DataType::Date64 => "DATE".into(),
-        DataType::Timestamp(..) => "TIMESTAMP".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".into(),
-        other => other.to_string(),
     }
 }

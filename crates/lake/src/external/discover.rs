@@ -15,6 +15,9 @@ use crate::storage::{Stores, location_url, shown, store_path};
 /// Characters that make a location a pattern.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '{'];
 
+/// The folder that makes a folder a Delta table.
+const DELTA_LOG: &str = "_delta_log";
+
 /// Hive's name for NULL in a folder name.
 const HIVE_NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
@@ -34,8 +37,6 @@ pub(super) struct Found {
     pub(super) location: String,
     /// The file, or the folder below which all of them lie.
     pub(super) base: Url,
-    /// The location names a folder.
-    pub(super) is_folder: bool,
     /// By path.
     pub(super) files: Vec<RawFile>,
 }
@@ -121,7 +122,7 @@ async fn by_path(stores: &Stores, location: &str, format: Format) -> Result<Foun
         match store.head(&path).await {
             Ok(meta) => {
                 let files = vec![RawFile { meta, partitions: Vec::new() }];
-                return Ok(Found { store, location: location.to_owned(), base: url, is_folder: false, files });
+                return Ok(Found { store, location: location.to_owned(), base: url, files });
             }
             Err(object_store::Error::NotFound { .. }) => {}
             // A folder of the local disk is no object.
@@ -146,7 +147,39 @@ async fn by_path(stores: &Stores, location: &str, format: Format) -> Result<Foun
         )));
     }
     let base = crate::storage::folder_url(location)?;
-    Ok(Found { store, location: location.to_owned(), base, is_folder: true, files })
+    Ok(Found { store, location: location.to_owned(), base, files })
+}
+
+/// The format of the files in a folder, if the location is one that holds files of one known format.
+pub(super) async fn folder_format(stores: &Stores, location: &str) -> Result<Option<Format>> {
+    if location.contains(GLOB_CHARACTERS) {
+        return Ok(None);
+    }
+    let url = location_url(location)?;
+    let store = stores.store(&url)?;
+    let path = store_path(&url)?;
+    let log = path.clone().join(DELTA_LOG);
+    if store.list(Some(&log)).try_next().await.is_ok_and(|first| first.is_some()) {
+        return Ok(Some(Format::Delta));
+    }
+    let mut formats: Vec<Format> = Vec::new();
+    for meta in list(store.as_ref(), &path).await? {
+        if let Some(format) = Format::of_path(meta.location.as_ref())
+            && !formats.contains(&format)
+        {
+            formats.push(format);
+        }
+    }
+    match formats.as_slice() {
+        [] => Ok(None),
+        [format] => Ok(Some(*format)),
+        [first, second, ..] => Err(Error::invalid(format!(
+            "the folder '{location}' holds {} and {} files; name one format, as in read_{}('{location}')",
+            first.shown(),
+            second.shown(),
+            first.as_str()
+        ))),
+    }
 }
 
 async fn by_glob(stores: &Stores, location: &str, at: usize) -> Result<Found> {
@@ -168,7 +201,7 @@ async fn by_glob(stores: &Stores, location: &str, at: usize) -> Result<Found> {
     if files.is_empty() {
         return Err(Error::not_found(format!("no file matches '{location}'")));
     }
-    Ok(Found { store, location: location.to_owned(), base, is_folder: false, files })
+    Ok(Found { store, location: location.to_owned(), base, files })
 }
 
 /// All visible files below a folder, by path. Empty ones hold nothing and are left out.

@@ -163,6 +163,12 @@ impl JsonParser {
         Self { values: Values::new(layout), rows }
     }
 
+    /// Goes on in the middle of a file of lines.
+    pub(super) fn start_at(&mut self, line: u64) {
+        self.values.layout = JsonLayout::Lines;
+        self.values.line = line;
+    }
+
     /// Reads more bytes; an empty slice ends the file. Gives the batches that are complete.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<RecordBatch>> {
         let rows = &mut self.rows;

@@ -1,34 +1,38 @@
 //! Raw files as tables: CSV, JSON, Parquet, Avro, Arrow and Delta.
 //!
 //! CSV and JSON are read by this crate's own plan (`text`), because a person who loads raw files needs to know which line
-//! of which file is wrong and how many rows were left out. The other formats go through DataFusion's listing tables, Delta
+//! of which file is wrong and how many rows were left out. The other formats go through DataFusion's file scan, Delta
 //! through the lake's own table scan.
 //!
 //! - `options`: what an external table can be told;
-//! - `discover`: which files a path, folder or glob means, and their Hive partitions;
+//! - `discover`: which files a path, folder or glob means; `hive`: their Hive partitions;
 //! - `infer`: the columns of CSV and JSON files;
-//! - `text`, `csv`, `json`, `bad_rows`: the reader.
+//! - `text`, `csv`, `json`, `parts`, `split`, `bad_rows`: the reader of those two; `files`: the table of the other formats.
 
 mod bad_rows;
 mod csv;
 mod discover;
+mod files;
+mod hive;
 mod infer;
 mod json;
 mod options;
+mod parts;
+mod split;
 mod text;
 mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::execution::SessionState;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 pub use bad_rows::{BAD_ROWS_METRIC, bad_rows};
 
@@ -38,7 +42,8 @@ use crate::lake::Lake;
 use crate::name::TableName;
 use crate::storage::{folder_url, shown};
 use crate::table::{At, LakeTable};
-use discover::{Found, discover};
+use discover::{Found, RawFile, discover, folder_format};
+use files::FileTable;
 use options::{Format, TextOptions};
 use text::TextTable;
 
@@ -96,7 +101,7 @@ pub async fn provider(lake: &Lake, entry: &ExternalEntry, session: &SessionState
     if format.is_text() {
         return Ok(Arc::new(TextTable::new(found, schema, entry.partition_columns.clone(), format, options)?));
     }
-    listing_table(entry, &found, format, schema)
+    Ok(Arc::new(FileTable::new(found, format, schema, entry.partition_columns.clone())?))
 }
 
 /// The entry for a path in FROM, such as `'data/*.csv.gz'`: the format comes from the file name.
@@ -107,10 +112,28 @@ pub fn entry_for_path(path: &str) -> Result<ExternalEntry> {
     let format = Format::of_path(path).ok_or_else(|| {
         Error::invalid(format!(
             "the name '{path}' tells no format; known endings are .csv, .tsv, .json, .jsonl, .ndjson, .parquet, .avro, \
-             .arrow, each also with .gz, .bz2, .xz or .zst for text; or use CREATE EXTERNAL TABLE .. STORED AS"
+             .arrow, each also with .gz, .bz2, .xz or .zst for text; or name the format, as in read_csv('{path}')"
         ))
     })?;
-    Ok(ExternalEntry {
+    Ok(entry_of(path, format))
+}
+
+/// The entry for a path in FROM that may also be a folder, whose files then tell the format.
+///
+/// # Errors
+/// Invalid: neither the name nor the folder's files tell one format.
+pub async fn entry_for(lake: &Lake, path: &str) -> Result<ExternalEntry> {
+    match entry_for_path(path) {
+        Ok(entry) => Ok(entry),
+        Err(unknown) => match folder_format(lake.stores(), path).await? {
+            Some(format) => Ok(entry_of(path, format)),
+            None => Err(unknown),
+        },
+    }
+}
+
+fn entry_of(path: &str, format: Format) -> ExternalEntry {
+    ExternalEntry {
         name: TableName::bare(path),
         format: format.as_str().to_owned(),
         location: path.to_owned(),
@@ -118,7 +141,7 @@ pub fn entry_for_path(path: &str) -> Result<ExternalEntry> {
         schema: None,
         partition_columns: Vec::new(),
         created_ms: 0,
-    })
+    }
 }
 
 /// A short text that changes when any of the entry's files changes: for lineage.
@@ -154,10 +177,10 @@ async fn delta_table(lake: &Lake, entry: &ExternalEntry) -> Result<Arc<LakeTable
 
 fn without(schema: &SchemaRef, partitions: &[(String, DataType)]) -> SchemaRef {
     let kept = schema.fields().iter().filter(|field| partitions.iter().all(|(name, _)| name != field.name()));
-    Arc::new(arrow::datatypes::Schema::new(kept.cloned().collect::<Vec<_>>()))
+    Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
 }
 
-fn file_format(format: Format, session: Option<&SessionState>) -> Arc<dyn FileFormat> {
+fn file_format(format: Format, session: Option<&dyn Session>) -> Arc<dyn FileFormat> {
     match format {
         Format::Avro => Arc::new(AvroFormat),
         Format::Arrow => Arc::new(ArrowFormat),
@@ -171,38 +194,31 @@ fn file_format(format: Format, session: Option<&SessionState>) -> Arc<dyn FileFo
 /// The columns of all files together; a file that cannot be read is named.
 async fn file_columns(found: &Found, format: Format, session: &SessionState) -> Result<SchemaRef> {
     let reader = file_format(format, Some(session));
-    let mut schemas = Vec::with_capacity(found.files.len());
-    for file in &found.files {
-        let schema = reader
-            .infer_schema(session as &dyn Session, &found.store, std::slice::from_ref(&file.meta))
-            .await
-            .map_err(|error| {
-                let error = Error::from(error);
-                let text = format!("cannot read '{}' as {}: {error}", found.shown(file), format.shown());
-                Error::data(text).with_source(error)
-            })?;
-        schemas.push(schema.as_ref().clone());
-    }
-    let merged = arrow::datatypes::Schema::try_merge(schemas).map_err(|error| {
+    let at_once = session.config().options().execution.meta_fetch_concurrency.get();
+    let reading = found.files.iter().map(|file| columns_of(found, file, format, Arc::clone(&reader), session).boxed());
+    let schemas: Vec<Schema> = stream::iter(reading.collect::<Vec<_>>()).buffered(at_once).try_collect().await?;
+    let merged = Schema::try_merge(schemas).map_err(|error| {
         Error::data(format!("the files of '{}' have columns that do not fit together: {error}", found.location))
     })?;
     Ok(Arc::new(merged.with_metadata(std::collections::HashMap::new())))
 }
 
-fn listing_table(
-    entry: &ExternalEntry,
+async fn columns_of(
     found: &Found,
+    file: &RawFile,
     format: Format,
-    schema: SchemaRef,
-) -> Result<Arc<dyn TableProvider>> {
-    let options = ListingOptions::new(file_format(format, None))
-        .with_file_extension("")
-        .with_table_partition_cols(entry.partition_columns.clone());
-    let urls: Vec<ListingTableUrl> = if found.is_folder {
-        vec![ListingTableUrl::parse(found.base.as_str())?]
-    } else {
-        found.files.iter().map(|file| Ok(ListingTableUrl::parse(found.url_of(file)?)?)).collect::<Result<_>>()?
-    };
-    let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options).with_schema(schema);
-    Ok(Arc::new(ListingTable::try_new(config)?))
+    reader: Arc<dyn FileFormat>,
+    session: &SessionState,
+) -> Result<Schema> {
+    let schema = reader.infer_schema(session as &dyn Session, &found.store, std::slice::from_ref(&file.meta)).await;
+    let schema = schema.map_err(|error| {
+        let error = Error::from(error);
+        let text = format!("cannot read '{}' as {}: {error}", found.shown(file), format.shown());
+        Error::data(text).with_source(error)
+    })?;
+    Ok(schema.as_ref().clone())
+}
+
+fn cannot_read(error: impl Into<Error>, file: &str, format: Format) -> Error {
+    error.into().context(format_args!("cannot read '{file}' as {}", format.shown()))
 }

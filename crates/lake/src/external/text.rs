@@ -1,9 +1,13 @@
 //! The table and the plan of CSV and JSON files.
 //!
-//! Files are spread over partitions by size; each is read as a stream in bounded memory. Reading and splitting run in a
-//! task of their own, so decompression and parsing of one file overlap with the query.
+//! Files are spread over partitions by size, a large one in pieces (`parts`, `split`); each is read as a stream in bounded
+//! memory. Reading and splitting run in a task of their own, so decompression and parsing of one file overlap with the
+//! query. Hive partitions that a filter rules out are not read.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -16,22 +20,30 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, internal_err};
 use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt;
-use futures::stream::BoxStream;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use futures::stream::{self, BoxStream};
+use object_store::{GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::bad_rows::{BAD_ROWS_METRIC, BadRows, Reporter};
+use super::cannot_read;
 use super::csv::CsvParser;
 use super::discover::{Found, RawFile};
+use super::hive::{KeyedFile, keyed, select};
 use super::json::JsonParser;
 use super::options::{Format, TextOptions};
-use crate::error::{Error, Result};
+use super::parts::{Part, spread, whole};
+use crate::error::Result;
+use crate::table::pushdown;
+
+/// The bytes of a local file that are read at once.
+const BLOCK_BYTES: u64 = 512 * 1024;
 
 /// Batches that wait between a file's reader and the query.
 const QUEUE_BATCHES: usize = 4;
@@ -47,6 +59,7 @@ pub(super) struct TextTable {
 #[derive(Debug)]
 struct TextSource {
     found: Found,
+    files: Vec<KeyedFile>,
     /// The files' own columns, with the types that the parsers make.
     file_schema: SchemaRef,
     partitions: Vec<(String, DataType)>,
@@ -70,7 +83,8 @@ impl TextTable {
         let own = parsed.fields().iter().map(|field| field.as_ref().clone());
         let keys = partitions.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), true));
         let schema = Arc::new(Schema::new(own.chain(keys).collect::<Vec<_>>()));
-        let source = TextSource { found, file_schema: parsed, partitions, format, options };
+        let files = keyed(&found.files, &partitions)?;
+        let source = TextSource { found, files, file_schema: parsed, partitions, format, options };
         Ok(Self { source: Arc::new(source), schema })
     }
 }
@@ -93,39 +107,42 @@ impl TableProvider for TextTable {
         TableType::Base
     }
 
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let keys: Vec<String> = self.source.partitions.iter().map(|(name, _)| name.clone()).collect();
+        Ok(filters.iter().map(|filter| pushdown(filter, &keys)).collect())
+    }
+
     async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projection)?);
-        let groups = spread(&self.source.found.files, state.config().target_partitions());
-        Ok(Arc::new(TextScanExec::new(Arc::clone(&self.source), groups, projection, schema, limit)))
-    }
-}
-
-/// Gives each file, largest first, to the partition that has least.
-fn spread(files: &[RawFile], partitions: usize) -> Vec<Vec<RawFile>> {
-    let mut by_size: Vec<&RawFile> = files.iter().collect();
-    by_size.sort_by_key(|file| std::cmp::Reverse(file.meta.size));
-    let mut groups: Vec<(u64, Vec<RawFile>)> = vec![(0, Vec::new()); partitions.clamp(1, files.len().max(1))];
-    for file in by_size {
-        if let Some(least) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
-            least.0 += file.meta.size;
-            least.1.push(file.clone());
+        let source = &self.source;
+        let (files, rows_decide) = select(&source.files, &source.partitions, filters, state)?;
+        let limit = limit.filter(|_| !rows_decide);
+        let partitions = state.config().target_partitions();
+        let groups = match limit {
+            // A few rows are those at the files' starts.
+            Some(_) => whole(&files, partitions),
+            None => spread(&files, partitions, &source.found, source.format, &source.options),
+        };
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(schema)));
         }
+        Ok(Arc::new(TextScanExec::new(Arc::clone(source), groups, files.len(), projection, schema, limit)))
     }
-    groups.into_iter().map(|(_, files)| files).collect()
 }
 
 /// Reads CSV or JSON files, one group of them per partition.
 #[derive(Debug)]
 struct TextScanExec {
     source: Arc<TextSource>,
-    groups: Vec<Vec<RawFile>>,
+    groups: Vec<Vec<Part>>,
+    files: usize,
     projection: Vec<usize>,
     limit: Option<usize>,
     properties: Arc<PlanProperties>,
@@ -136,7 +153,8 @@ struct TextScanExec {
 impl TextScanExec {
     fn new(
         source: Arc<TextSource>,
-        groups: Vec<Vec<RawFile>>,
+        groups: Vec<Vec<Part>>,
+        files: usize,
         projection: Vec<usize>,
         schema: SchemaRef,
         limit: Option<usize>,
@@ -149,7 +167,7 @@ impl TextScanExec {
         );
         let bad_rows = Arc::new(BadRows::new(source.options.on_error.clone()));
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { source, groups, projection, limit, properties: Arc::new(properties), metrics, bad_rows }
+        Self { source, groups, files, projection, limit, properties: Arc::new(properties), metrics, bad_rows }
     }
 }
 
@@ -163,11 +181,11 @@ impl DisplayAs for TextScanExec {
             .iter()
             .map(|field| field.name().as_str())
             .collect();
-        let files: usize = self.groups.iter().map(Vec::len).sum();
         write!(
             f,
-            "TextScanExec: format={}, files={files}, columns=[{}]",
+            "TextScanExec: format={}, files={}, columns=[{}]",
             self.source.format.as_str(),
+            self.files,
             names.join(", ")
         )?;
         match self.limit {
@@ -219,8 +237,8 @@ impl ExecutionPlan for TextScanExec {
             bytes: MetricBuilder::new(&self.metrics).counter("bytes_read", partition),
             baseline: BaselineMetrics::new(&self.metrics, partition),
         };
-        let files = self.groups[partition].clone();
-        builder.spawn(async move { reader.run(files, send).await.map_err(DataFusionError::from) });
+        let parts = self.groups[partition].clone();
+        builder.spawn(async move { reader.run(parts, send).await.map_err(DataFusionError::from) });
         Ok(builder.build())
     }
 
@@ -250,6 +268,16 @@ enum Parser {
 }
 
 impl Parser {
+    fn start_at(&mut self, header: &[u8], line: u64) -> Result<()> {
+        match self {
+            Self::Csv(parser) => parser.start_at(header, line),
+            Self::Json(parser) => {
+                parser.start_at(line);
+                Ok(())
+            }
+        }
+    }
+
     fn feed(&mut self, bytes: &[u8]) -> Result<Vec<RecordBatch>> {
         match self {
             Self::Csv(parser) => parser.feed(bytes),
@@ -259,10 +287,10 @@ impl Parser {
 }
 
 impl GroupReader {
-    async fn run(mut self, files: Vec<RawFile>, send: BatchSender) -> Result<()> {
-        for file in files {
-            let shown: Arc<str> = self.source.found.shown(&file).into();
-            let done = self.read_file(&file, &shown, &send).await.map_err(|error| {
+    async fn run(mut self, parts: Vec<Part>, send: BatchSender) -> Result<()> {
+        for part in parts {
+            let shown: Arc<str> = self.source.found.shown(&part.file.file).into();
+            let done = self.read_part(&part, &shown, &send).await.map_err(|error| {
                 if error.to_string().contains(shown.as_ref()) {
                     error
                 } else {
@@ -278,10 +306,21 @@ impl GroupReader {
     }
 
     /// True when nobody wants more rows.
-    async fn read_file(&mut self, file: &RawFile, shown: &Arc<str>, send: &BatchSender) -> Result<bool> {
+    async fn read_part(&mut self, part: &Part, shown: &Arc<str>, send: &BatchSender) -> Result<bool> {
+        let KeyedFile { file, keys } = &part.file;
         let mut parser = self.parser(file, shown);
-        let keys = self.key_values(file)?;
-        let mut stream = open_bytes(Arc::clone(&self.source.found.store), &file.meta, &self.source.options).await?;
+        let store = Arc::clone(&self.source.found.store);
+        let mut stream = match &part.piece {
+            None => open_bytes(store, &file.meta, &self.source.options).await?,
+            Some((index, pieces)) => {
+                let cut = pieces.get().await?;
+                let Some(piece) = cut.pieces.get(*index) else { return Ok(false) };
+                if *index > 0 {
+                    parser.start_at(&cut.header, piece.line)?;
+                }
+                open_range(store, &file.meta, piece.start..piece.end).await?
+            }
+        };
         loop {
             let chunk = stream.next().await.transpose()?;
             let at_end = chunk.is_none();
@@ -295,7 +334,7 @@ impl GroupReader {
                 parser.feed(&chunk)?
             };
             for batch in batches {
-                let batch = self.project(&batch, &keys)?;
+                let batch = self.project(&batch, keys)?;
                 let batch = batch.slice(0, batch.num_rows().min(self.left));
                 self.left -= batch.num_rows();
                 self.baseline.record_output(batch.num_rows());
@@ -327,20 +366,6 @@ impl GroupReader {
         Parser::Json(Box::new(parser))
     }
 
-    fn key_values(&self, file: &RawFile) -> Result<Vec<ScalarValue>> {
-        let value = |(name, data_type): &(String, DataType)| match file.value_of(name) {
-            None => Ok(ScalarValue::try_from(data_type)?),
-            Some(text) => ScalarValue::try_from_string(text.to_owned(), data_type).map_err(|error| {
-                Error::data(format!(
-                    "'{}': the folder says {name} = '{text}', which is no {data_type}",
-                    file.meta.location
-                ))
-                .with_source(error)
-            }),
-        };
-        self.source.partitions.iter().map(value).collect()
-    }
-
     fn project(&self, batch: &RecordBatch, keys: &[ScalarValue]) -> Result<RecordBatch> {
         let own = self.source.file_schema.fields().len();
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.projection.len());
@@ -355,17 +380,50 @@ impl GroupReader {
     }
 }
 
-fn cannot_read(error: Error, file: &str, format: Format) -> Error {
-    error.context(format_args!("cannot read '{file}' as {}", format.shown()))
-}
-
 /// A file's bytes, decompressed.
 pub(super) async fn open_bytes(
     store: Arc<dyn ObjectStore>,
     meta: &ObjectMeta,
     options: &TextOptions,
 ) -> Result<BoxStream<'static, DataFusionResult<Bytes>>> {
-    let stream =
-        store.get(&meta.location).await?.into_stream().map(|chunk| chunk.map_err(DataFusionError::from)).boxed();
+    let stream = bytes_of(store.get(&meta.location).await?);
     Ok(options.compression_of(meta.location.as_ref()).convert_stream(stream)?)
+}
+
+/// A part of a file's bytes.
+async fn open_range(
+    store: Arc<dyn ObjectStore>,
+    meta: &ObjectMeta,
+    range: Range<u64>,
+) -> Result<BoxStream<'static, DataFusionResult<Bytes>>> {
+    let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+    Ok(bytes_of(store.get_opts(&meta.location, options).await?))
+}
+
+/// A local file is read in larger blocks than its store would: each is a change of threads.
+fn bytes_of(found: GetResult) -> BoxStream<'static, DataFusionResult<Bytes>> {
+    let range = found.range.clone();
+    match found.payload {
+        GetResultPayload::File(file, _) => stream::try_unfold((Arc::new(file), range), |(file, range)| async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            let reading = Arc::clone(&file);
+            let end = range.end.min(range.start + BLOCK_BYTES);
+            let block = tokio::task::spawn_blocking(move || read_block(&reading, range.start..end)).await;
+            let block = block.map_err(|error| DataFusionError::External(Box::new(error)))??;
+            let left = if block.is_empty() { range.end } else { range.start + block.len() as u64 };
+            Ok(Some((block, (file, left..range.end))))
+        })
+        .boxed(),
+        GetResultPayload::Stream(stream) => stream.map(|chunk| chunk.map_err(DataFusionError::from)).boxed(),
+    }
+}
+
+fn read_block(mut file: &File, range: Range<u64>) -> std::io::Result<Bytes> {
+    let length = usize::try_from(range.end - range.start).map_err(std::io::Error::other)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let mut block = Vec::with_capacity(length);
+    file.take(range.end - range.start).read_to_end(&mut block)?;
+    Ok(block.into())
 }

@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::error::{Error, Result};
 use crate::storage::store_path;
+use crate::types::sql_type;
 
 /// How much larger data is in memory than in its Parquet files, roughly.
 const IN_MEMORY_FACTOR: usize = 3;
@@ -226,7 +227,8 @@ fn partition_values(
         match raw.get(name).and_then(Option::as_ref).filter(|text| !text.is_empty()) {
             None => Ok(ScalarValue::try_from(data_type)?),
             Some(text) => ScalarValue::try_from_string(text.clone(), data_type).map_err(|error| {
-                Error::data(format!("partition value '{text}' of column '{name}' is no {data_type}")).with_source(error)
+                Error::data(format!("partition value '{text}' of column '{name}' is no {}", sql_type(data_type)))
+                    .with_source(error)
             }),
         }
     };

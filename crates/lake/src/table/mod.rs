@@ -28,7 +28,8 @@ use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 use url::Url;
 
-pub(crate) use prune::unqualified;
+pub(crate) use files::total;
+pub(crate) use prune::{is_partition_filter, match_partitions, pushdown, unqualified};
 pub(crate) use snapshots::Snapshots;
 pub(crate) use travel::commits;
 
@@ -173,7 +174,7 @@ impl TableProvider for LakeTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        Ok(filters.iter().map(|filter| prune::pushdown(filter, self.partition_columns())).collect())
+        Ok(filters.iter().map(|filter| pushdown(filter, self.partition_columns())).collect())
     }
 
     fn statistics(&self) -> Option<Statistics> {

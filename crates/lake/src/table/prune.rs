@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 const TIMESTAMP_SLACK_US: i64 = 999;
 
 /// Filters on partition columns alone are answered exactly by choosing files.
-pub(super) fn pushdown(filter: &Expr, partition_columns: &[String]) -> TableProviderFilterPushDown {
+pub(crate) fn pushdown(filter: &Expr, partition_columns: &[String]) -> TableProviderFilterPushDown {
     if is_partition_filter(filter, partition_columns) {
         TableProviderFilterPushDown::Exact
     } else {
@@ -30,7 +30,8 @@ pub(super) fn pushdown(filter: &Expr, partition_columns: &[String]) -> TableProv
     }
 }
 
-fn is_partition_filter(filter: &Expr, partition_columns: &[String]) -> bool {
+/// Whether a filter can be answered by partition values alone.
+pub(crate) fn is_partition_filter(filter: &Expr, partition_columns: &[String]) -> bool {
     let columns = filter.column_refs();
     !columns.is_empty()
         && columns.iter().all(|column| partition_columns.contains(&column.name))
@@ -61,7 +62,10 @@ pub(super) fn select<'a>(
         filters.iter().cloned().partition(|filter| is_partition_filter(filter, partition_columns));
     let mut keep = vec![true; files.len()];
     if let Some(filter) = conjunction(by_partition) {
-        let matches = match_partitions(&filter, files, partition_columns, schema, state)?;
+        let fields: Vec<Field> =
+            partition_columns.iter().map(|name| schema.field_with_name(name).cloned()).collect::<Result<_, _>>()?;
+        let values: Vec<&[ScalarValue]> = files.iter().map(|file| file.partition_values.as_slice()).collect();
+        let matches = match_partitions(&filter, &values, fields, state)?;
         keep.iter_mut().zip(matches.iter()).for_each(|(keep, matches)| *keep &= matches == Some(true));
     }
     if let Some(filter) = conjunction(by_row.clone()).filter(|filter| !has_subquery(filter)) {
@@ -74,21 +78,19 @@ pub(super) fn select<'a>(
     Ok((kept, !by_row.is_empty()))
 }
 
-fn match_partitions(
+/// Which of the files, given by their partition values, match a filter on partition columns; NULL is no match.
+pub(crate) fn match_partitions(
     filter: &Expr,
-    files: &[DataFile],
-    columns: &[String],
-    schema: &SchemaRef,
+    files: &[&[ScalarValue]],
+    fields: Vec<Field>,
     state: &dyn Session,
 ) -> Result<BooleanArray> {
-    let fields: Vec<Field> =
-        columns.iter().map(|name| schema.field_with_name(name).cloned()).collect::<Result<_, _>>()?;
-    let values: Vec<ArrayRef> = (0..columns.len())
-        .map(|column| ScalarValue::iter_to_array(files.iter().map(|file| file.partition_values[column].clone())))
-        .collect::<Result<_, _>>()?;
     if files.is_empty() {
         return Ok(BooleanArray::from(Vec::<bool>::new()));
     }
+    let values: Vec<ArrayRef> = (0..fields.len())
+        .map(|column| ScalarValue::iter_to_array(files.iter().map(|values| values[column].clone())))
+        .collect::<Result<_, _>>()?;
     let schema = Arc::new(Schema::new(fields.into_iter().map(|field| field.with_nullable(true)).collect::<Vec<_>>()));
     let batch = RecordBatch::try_new(Arc::clone(&schema), values)?;
     let filter = unqualified(filter)?;

@@ -21,6 +21,7 @@ use super::source::delta_session;
 use crate::error::{Error, Result};
 use crate::name::TableName;
 use crate::table::CHECK_PREFIX;
+use crate::types::sql_type;
 
 /// Ends the stored text of a CHECK.
 const NULL_PASSES: &str = " IS NOT FALSE";
@@ -153,7 +154,7 @@ pub(super) fn parse_check(name: &str, sql: &str, schema: &SchemaRef, session: &S
         .and_then(|(expr, physical)| physical.data_type(schema).map(|data_type| (expr, data_type)));
     let (expr, data_type) = expr.map_err(|error| Error::from(error).context(format_args!("CHECK '{name}'")))?;
     if data_type != arrow::datatypes::DataType::Boolean {
-        return Err(Error::invalid(format!("CHECK '{name}' is {data_type}, not a condition: {sql}")));
+        return Err(Error::invalid(format!("CHECK '{name}' is {}, not a condition: {sql}", sql_type(&data_type))));
     }
     Ok(expr.is_not_false())
 }

@@ -15,6 +15,7 @@ use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 
 use crate::error::{Error, Result};
+use crate::types::sql_type;
 
 /// The digits of the largest unsigned 64-bit integer.
 const UINT64_DIGITS: u8 = 20;
@@ -89,7 +90,8 @@ pub(super) fn delta_type(data_type: &DataType) -> Result<DataType> {
         | DataType::Decimal128(..) => data_type.clone(),
         other => {
             return Err(Error::invalid(format!(
-                "tables hold no values of the type {other}; cast it, such as to VARCHAR"
+                "tables hold no values of the type {}; cast it, such as to VARCHAR",
+                sql_type(other)
             )));
         }
     })

@@ -295,7 +295,7 @@ async fn types_that_delta_lacks_are_widened() {
     assert_eq!(rows, "a b c d e f g count(*)\n200 18446744073709551615 x 2013-01-01T05:00:00  [1, 2] {k: v} 1");
     let mode = WriteMode::Create { or_replace: false, if_not_exists: false, partition_by: Vec::new() };
     let error = lake.write("u", mode, "SELECT arrow_cast('05:00', 'Time64(Microsecond)') AS t").await.unwrap_err();
-    assert!(error.to_string().starts_with("column 't': tables hold no values of the type Time64"), "{error}");
+    assert!(error.to_string().starts_with("column 't': tables hold no values of the type TIME"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
