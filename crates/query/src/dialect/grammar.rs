@@ -66,7 +66,7 @@ impl Dialect for LakemillDialect {
     }
 
     switched_on! {
-        supports_table_versioning, supports_order_by_all, supports_boolean_literals,
+        supports_table_versioning, supports_order_by_all, supports_boolean_literals, supports_lambda_functions,
     }
 
     /// `MODEL name` and `TABLE name` as the arguments of a relation such as `ML.PREDICT(MODEL m, TABLE t)`.

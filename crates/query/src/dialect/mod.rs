@@ -1,21 +1,23 @@
 //! The SQL dialect: from a script to parsed statements.
 //!
 //! The grammar is PostgreSQL's as DataFusion understands it, with `* EXCEPT`, STRUCT literals and MODEL
-//! arguments from BigQuery, time travel (`VERSION AS OF`), and the lake's own statements (OPTIMIZE, VACUUM,
-//! RESTORE ..). Statements about models are parsed in `model`.
+//! arguments from BigQuery, lambdas (`x -> x + 1`), time travel (`VERSION AS OF`), and the lake's own statements
+//! (OPTIMIZE, VACUUM, RESTORE ..). Statements about models are parsed in `model`.
 //!
 //! Not here: names are not resolved and nothing is planned.
 
 mod grammar;
 mod own;
 mod paths;
+mod places;
 mod references;
 mod script;
+mod types;
 
 pub(crate) use grammar::LakemillDialect;
 pub(crate) use own::{OwnStatement, TimePoint};
 pub(crate) use references::{
     Listing, Names, References, RelationUse, file_name, normalized, read_function_file, read_function_format,
 };
-pub(crate) use script::{Ast, parse_error, parse_query_text, parse_script, uncapitalized};
+pub(crate) use script::{Ast, Grammar, parse_error, parse_query_text, parse_script, uncapitalized};
 pub use script::{Parsed, StatementKind};

@@ -29,6 +29,8 @@ pub(crate) enum OwnStatement {
     ShowNamespaces,
     /// `SHOW TABLES [FROM n] [LIKE 'p']`
     ShowTables { namespace: Option<Ident>, like: Option<String> },
+    /// `SHOW ALL LIKE 'p'`
+    ShowSettings { like: String },
     /// `SHOW CREATE {TABLE | VIEW} t`
     ShowCreate { relation: ObjectName },
 }
@@ -55,6 +57,7 @@ pub(crate) fn parse_own(parser: &mut Parser<'_>) -> Option<Result<OwnStatement, 
         ["DESCRIBE" | "DESC", "LINEAGE", next] if !next.is_empty() => parse_describe_lineage,
         ["SHOW", "SCHEMAS" | "NAMESPACES" | "DATABASES", ""] => parse_show_namespaces,
         ["SHOW", "TABLES", _] => parse_show_tables,
+        ["SHOW", "ALL", "LIKE"] => parse_show_settings,
         ["SHOW", "CREATE", "TABLE" | "VIEW"] => parse_show_create,
         _ => return None,
     };
@@ -73,13 +76,14 @@ fn words(parser: &Parser<'_>) -> [&'static str; 3] {
 }
 
 const LEADING_WORDS: &[&str] = &[
-    "CREATE",
+    "ALL",
     "CREATE",
     "DATABASES",
     "DESC",
     "DESCRIBE",
     "DROP",
     "HISTORY",
+    "LIKE",
     "LINEAGE",
     "NAMESPACE",
     "NAMESPACES",
@@ -204,6 +208,11 @@ fn parse_show_tables(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserErro
     let namespace = if from { Some(parser.parse_identifier()?) } else { None };
     let like = if parser.parse_keyword(Keyword::LIKE) { Some(parser.parse_literal_string()?) } else { None };
     Ok(OwnStatement::ShowTables { namespace, like })
+}
+
+fn parse_show_settings(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 3);
+    Ok(OwnStatement::ShowSettings { like: parser.parse_literal_string()? })
 }
 
 fn parse_show_create(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use datafusion::sql::parser::Statement as DFStatement;
+use datafusion::sql::parser::{CopyToSource, Statement as DFStatement};
 use sqlparser::ast::{
     FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Statement, TableFactor, Value, VisitMut,
     VisitorMut,
@@ -48,22 +48,31 @@ fn below(folder: &Path, path: &str) -> String {
 
 fn rebase(statement: &mut DFStatement, folder: &Path) {
     match statement {
-        DFStatement::Statement(statement) => {
-            let _ = Statement::visit(statement, &mut Rebase { folder });
-        }
         DFStatement::CreateExternalTable(external) => {
             for location in &mut external.locations {
                 *location = below(folder, location);
             }
         }
+        DFStatement::CopyTo(copy) => copy.target = below(folder, &copy.target),
+        DFStatement::Explain(explain) => return rebase(&mut explain.statement, folder),
+        DFStatement::Statement(_) | DFStatement::Reset(_) => {}
+    }
+    visit_queries(statement, &mut Rebase { folder });
+}
+
+/// Visits the statement's queries, wherever they stand in it.
+pub(super) fn visit_queries(statement: &mut DFStatement, visitor: &mut impl VisitorMut) {
+    match statement {
+        DFStatement::Statement(statement) => {
+            let _ = Statement::visit(statement, visitor);
+        }
         DFStatement::CopyTo(copy) => {
-            copy.target = below(folder, &copy.target);
-            if let datafusion::sql::parser::CopyToSource::Query(query) = &mut copy.source {
-                let _ = query.visit(&mut Rebase { folder });
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = query.visit(visitor);
             }
         }
-        DFStatement::Explain(explain) => rebase(&mut explain.statement, folder),
-        DFStatement::Reset(_) => {}
+        DFStatement::Explain(explain) => visit_queries(&mut explain.statement, visitor),
+        DFStatement::CreateExternalTable(_) | DFStatement::Reset(_) => {}
     }
 }
 

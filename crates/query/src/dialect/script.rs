@@ -10,7 +10,9 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::grammar::LakemillDialect;
 use super::own::{OwnStatement, parse_own};
+use super::places::place_paths;
 use super::references::References;
+use super::types::angle_bracket_structs;
 use crate::error::{Error, Position, Result};
 use crate::lineage::ObjectRef;
 use crate::model::{self, ModelStatement};
@@ -66,6 +68,21 @@ impl Parsed {
         Position { line: self.line, column: self.column }
     }
 
+    /// Where, in [`Parsed::text`], the text in single quotes stands that follows a word such as LOCATION.
+    pub(crate) fn literal_after(&self, word: &str) -> Option<Position> {
+        let tokens = Tokenizer::new(&LakemillDialect, &self.text).tokenize_with_location().ok()?;
+        let mut tokens = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).peekable();
+        while let Some(token) = tokens.next() {
+            if let (Token::Word(found), Some(next)) = (&token.token, tokens.peek())
+                && found.value.eq_ignore_ascii_case(word)
+                && matches!(next.token, Token::SingleQuotedString(_))
+            {
+                return Some(Position { line: next.span.start.line, column: next.span.start.column });
+            }
+        }
+        None
+    }
+
     /// The place in the script of a place in [`Parsed::text`].
     pub(crate) fn script_position(&self, inner: Position) -> Position {
         let column = if inner.line == 1 { self.column + inner.column - 1 } else { inner.column };
@@ -85,12 +102,21 @@ pub(crate) enum Ast {
     Model(Box<ModelStatement>),
 }
 
-/// Parses a script. Unqualified names in `reads` and `writes` are taken to be in `namespace`.
-pub(crate) fn parse_script(script: &str, namespace: &str) -> Result<Vec<Parsed>> {
-    parse_statements(script, namespace).map_err(|error| error.with_script(script))
+/// Whose statements a session knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grammar {
+    /// The lake's own beside DataFusion's.
+    Lake,
+    /// DataFusion's alone, for tables that live in memory.
+    DataFusion,
 }
 
-fn parse_statements(script: &str, namespace: &str) -> Result<Vec<Parsed>> {
+/// Parses a script. Unqualified names in `reads` and `writes` are taken to be in `namespace`.
+pub(crate) fn parse_script(script: &str, namespace: &str, grammar: Grammar) -> Result<Vec<Parsed>> {
+    parse_statements(script, namespace, grammar).map_err(|error| error.with_script(script))
+}
+
+fn parse_statements(script: &str, namespace: &str, grammar: Grammar) -> Result<Vec<Parsed>> {
     let offsets = LineOffsets::of(script);
     let tokens = Tokenizer::new(&LakemillDialect, script)
         .tokenize_with_location()
@@ -112,7 +138,7 @@ fn parse_statements(script: &str, namespace: &str) -> Result<Vec<Parsed>> {
         let end = skip_statement(&mut parser.parser, &first);
         let text = offsets.slice(script, first.span.start, end);
         let position = Position { line: first.span.start.line, column: first.span.start.column };
-        let mut parsed = parse_one(text, position, &namespace)?;
+        let mut parsed = parse_one(text, position, &namespace, grammar)?;
         parsed.comment = comment_above(script, offsets.offset(script, first.span.start));
         if let Ast::Own(OwnStatement::Use { namespace: used }) = &parsed.ast {
             namespace = super::references::normalized(used);
@@ -134,7 +160,7 @@ fn skip_statement(parser: &mut Parser<'_>, first: &TokenWithSpan) -> Location {
     }
 }
 
-fn parse_one(text: &str, position: Position, namespace: &str) -> Result<Parsed> {
+fn parse_one(text: &str, position: Position, namespace: &str, grammar: Grammar) -> Result<Parsed> {
     let mut parsed = Parsed {
         text: text.to_owned(),
         line: position.line,
@@ -145,7 +171,7 @@ fn parse_one(text: &str, position: Position, namespace: &str) -> Result<Parsed> 
         comment: None,
         ast: Ast::Own(OwnStatement::ShowNamespaces),
     };
-    parsed.ast = parse_ast(text).map_err(|mut error| {
+    parsed.ast = parse_ast(text, grammar).map_err(|mut error| {
         error.shift(|inner| parsed.script_position(inner));
         error.at(position)
     })?;
@@ -156,9 +182,12 @@ fn parse_one(text: &str, position: Position, namespace: &str) -> Result<Parsed> 
     Ok(parsed)
 }
 
-fn parse_ast(text: &str) -> Result<Ast> {
-    let mut parser = df_parser(text)?;
-    let ast = if let Some(statement) = model::parse_statement(&mut parser.parser) {
+fn parse_ast(text: &str, grammar: Grammar) -> Result<Ast> {
+    let tokens = tokens_of(text)?;
+    let mut parser = df_parser(tokens.clone())?;
+    let mut ast = if grammar == Grammar::DataFusion {
+        Ast::Sql(Box::new(parser.parse_statement().map_err(Error::from)?))
+    } else if let Some(statement) = model::parse_statement(&mut parser.parser) {
         Ast::Model(Box::new(statement.map_err(parse_error)?))
     } else if let Some(statement) = parse_own(&mut parser.parser) {
         Ast::Own(statement.map_err(parse_error)?)
@@ -169,12 +198,13 @@ fn parse_ast(text: &str) -> Result<Ast> {
     if next.token != Token::EOF {
         return Err(unexpected(&next, "the end of the statement"));
     }
+    place_paths(&mut ast, &tokens);
     Ok(ast)
 }
 
 /// Parses the text of a view or another stored query.
 pub(crate) fn parse_query_text(text: &str) -> Result<Box<Query>> {
-    let mut parser = df_parser(text)?;
+    let mut parser = df_parser(tokens_of(text)?)?;
     let query = parser.parser.parse_query().map_err(parse_error)?;
     let next = parser.parser.peek_token();
     if next.token != Token::EOF {
@@ -183,11 +213,17 @@ pub(crate) fn parse_query_text(text: &str) -> Result<Box<Query>> {
     Ok(query)
 }
 
-fn df_parser(text: &str) -> Result<DFParser<'static>> {
-    static DIALECT: LakemillDialect = LakemillDialect;
-    let tokens = Tokenizer::new(&DIALECT, text)
+/// A statement's tokens, as the parser takes them.
+fn tokens_of(text: &str) -> Result<Vec<TokenWithSpan>> {
+    let mut tokens = Tokenizer::new(&LakemillDialect, text)
         .tokenize_with_location()
         .map_err(|error| parse_error(ParserError::from(error)))?;
+    angle_bracket_structs(&mut tokens);
+    Ok(tokens)
+}
+
+fn df_parser(tokens: Vec<TokenWithSpan>) -> Result<DFParser<'static>> {
+    static DIALECT: LakemillDialect = LakemillDialect;
     DFParserBuilder::new(tokens)
         .with_dialect(&DIALECT)
         .with_recursion_limit(RECURSION_DEPTH_MAX)

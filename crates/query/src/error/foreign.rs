@@ -7,7 +7,8 @@ use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
-use lakemill_base::{ErrorKind, unknown};
+use lakemill_base::{ErrorKind, did_you_mean, unknown};
+use lakemill_lake::with_sql_types;
 use sqlparser::parser::ParserError;
 
 use super::{Error, Position};
@@ -21,7 +22,7 @@ impl From<lakemill_lake::Error> for Error {
 
 impl From<lakemill_learn::Error> for Error {
     fn from(error: lakemill_learn::Error) -> Self {
-        Self::new(error.kind(), error.to_string()).with_source(error)
+        Self::new(error.kind(), with_sql_types(&error.to_string())).with_source(error)
     }
 }
 
@@ -92,7 +93,7 @@ fn from_ref(error: &(dyn StdError + 'static)) -> Error {
         return Error::new(lake.kind(), lake.to_string());
     }
     if let Some(learn) = error.downcast_ref::<lakemill_learn::Error>() {
-        return Error::new(learn.kind(), learn.to_string());
+        return Error::new(learn.kind(), with_sql_types(&learn.to_string()));
     }
     if let Some(datafusion) = error.downcast_ref::<DataFusionError>() {
         return from_shared(datafusion);
@@ -289,6 +290,8 @@ fn from_plan(text: &str) -> Error {
     if let Some(rest) = text.strip_prefix("Invalid function '") {
         let (name, hint) = rest.split_once('\'').unwrap_or((rest, ""));
         let near = hint.split_once("Did you mean '").and_then(|(_, near)| near.split_once('\'')).map(|(near, _)| near);
+        // DataFusion names the nearest function, however far it is.
+        let near = near.and_then(|near| did_you_mean(name, [near]));
         let suggestion = near.map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
         return Error::not_found(format!("unknown function '{name}'{suggestion}"));
     }
@@ -408,8 +411,7 @@ fn sentence(text: &str) -> String {
         text = rest.trim_start();
     }
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = text.trim_end_matches('.');
-    uncapitalized(text)
+    uncapitalized(&with_sql_types(text.trim_end_matches('.')))
 }
 
 #[cfg(test)]

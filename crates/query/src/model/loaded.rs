@@ -12,7 +12,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Expr, cast};
 use lakemill_base::did_you_mean;
-use lakemill_lake::{ModelEntry, ModelName};
+use lakemill_lake::{ModelEntry, ModelName, sql_type};
 use lakemill_learn::Model;
 
 use super::transform::Transform;
@@ -188,40 +188,5 @@ fn fits(given: &DataType, trained: &DataType) -> bool {
         (DataType::Date32 | DataType::Date64, DataType::Date32 | DataType::Date64) => true,
         (DataType::Timestamp(..), DataType::Timestamp(..)) => true,
         (given, trained) => given.is_nested() && trained.is_nested() && can_cast_types(given, trained),
-    }
-}
-
-/// A type as SQL writes it.
-pub(crate) fn sql_type(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::Float32 => "REAL".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".into(),
-        DataType::Dictionary(_, value) => sql_type(value),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".into(),
-        DataType::Date32 | DataType::Date64 => "DATE".into(),
-        DataType::Timestamp(_, None) => "TIMESTAMP".into(),
-        DataType::Timestamp(_, Some(_)) => "TIMESTAMP WITH TIME ZONE".into(),
-        DataType::Time32(_) | DataType::Time64(_) => "TIME".into(),
-        DataType::Decimal32(p, s)
-        | DataType::Decimal64(p, s)
-        | DataType::Decimal128(p, s)
-        | DataType::Decimal256(p, s) => {
-            format!("DECIMAL({p}, {s})")
-        }
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            format!("ARRAY<{}>", sql_type(item.data_type()))
-        }
-        DataType::Struct(fields) => {
-            let fields: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", field.name(), sql_type(field.data_type()))).collect();
-            format!("STRUCT<{}>", fields.join(", "))
-        }
-        other => other.to_string(),
     }
 }

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::TableType;
 use lakemill_lake::{RelationKind, TableName};
 use parking_lot::RwLock;
 
 use super::config::CATALOG;
+use super::information::{INFORMATION_SCHEMA, Information};
+use super::rewrite::FILES;
 
 /// The relations that a statement uses, each at one version.
 #[derive(Debug, Default)]
@@ -57,6 +60,57 @@ impl CatalogProviderList for LakeCatalogs {
     }
 }
 
+/// The catalogs of tables that live in memory, beside them the files that the statement names.
+#[derive(Debug)]
+pub(super) struct MemoryCatalogs {
+    tables: Arc<dyn CatalogProviderList>,
+    default: String,
+    pins: Arc<Pins>,
+}
+
+impl MemoryCatalogs {
+    pub(super) fn new(tables: Arc<dyn CatalogProviderList>, state: &SessionState, pins: Arc<Pins>) -> Self {
+        Self { tables, default: state.config().options().catalog.default_catalog.clone(), pins }
+    }
+}
+
+impl CatalogProviderList for MemoryCatalogs {
+    fn register_catalog(&self, name: String, catalog: Arc<dyn CatalogProvider>) -> Option<Arc<dyn CatalogProvider>> {
+        self.tables.register_catalog(name, catalog)
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        self.tables.catalog_names()
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        let tables = self.tables.catalog(name)?;
+        Some(match name == self.default {
+            true => Arc::new(MemoryCatalog { tables, pins: Arc::clone(&self.pins) }),
+            false => tables,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct MemoryCatalog {
+    tables: Arc<dyn CatalogProvider>,
+    pins: Arc<Pins>,
+}
+
+impl CatalogProvider for MemoryCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.tables.schema_names()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match name == FILES {
+            true => Some(Arc::new(LakeNamespace { pins: Arc::clone(&self.pins), namespace: name.to_owned() })),
+            false => self.tables.schema(name),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct LakeCatalog(Arc<Pins>);
 
@@ -66,6 +120,9 @@ impl CatalogProvider for LakeCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == INFORMATION_SCHEMA {
+            return Some(Arc::new(Information::new(Arc::new(LakeCatalogs(Arc::clone(&self.0))))));
+        }
         Some(Arc::new(LakeNamespace { pins: Arc::clone(&self.0), namespace: name.to_owned() }))
     }
 }

@@ -2,7 +2,9 @@
 
 mod catalog;
 mod config;
+mod information;
 mod memory;
+mod order_all;
 mod planner;
 mod rewrite;
 mod scope;
@@ -13,19 +15,21 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use lakemill_base::Clock;
 use lakemill_lake::{DEFAULT_NAMESPACE, Lake, TableName};
 use parking_lot::RwLock;
 
-pub(crate) use memory::MemoryLimit;
+use memory::MemoryLimit;
+pub(crate) use memory::parse_size;
 pub(crate) use scope::{
     ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position,
 };
 
-use crate::dialect::{Parsed, parse_script};
+use crate::dialect::{Grammar, Parsed, parse_script};
 use crate::error::Result;
 use crate::model::SessionModels;
 use crate::observer::{NoObserver, Observer};
@@ -68,7 +72,6 @@ pub struct Session {
 struct SessionInner {
     lake: Lake,
     options: SessionOptions,
-    memory: MemoryLimit,
     context: SessionContext,
     namespace: RwLock<String>,
     prepared: RwLock<HashMap<String, Parsed>>,
@@ -90,13 +93,11 @@ impl Session {
     /// # Errors
     /// If the spill folder cannot be used.
     pub fn open(lake: Lake, options: SessionOptions) -> Result<Self> {
-        let memory = MemoryLimit::new(options.memory_bytes);
-        let context = config::context(&lake, &options, &memory)?;
+        let context = config::context(&lake, &options, &MemoryLimit::new(options.memory_bytes))?;
         let namespace = RwLock::new(options.default_namespace.clone());
         let inner = SessionInner {
             lake,
             options,
-            memory,
             context,
             namespace,
             prepared: RwLock::default(),
@@ -111,7 +112,8 @@ impl Session {
     /// # Errors
     /// What the grammar does not allow, with its line and column.
     pub fn parse(&self, script: &str) -> Result<Vec<Parsed>> {
-        parse_script(script, &self.namespace())
+        let in_memory = self.inner.options.create_tables_in_memory;
+        parse_script(script, &self.namespace(), if in_memory { Grammar::DataFusion } else { Grammar::Lake })
     }
 
     /// Executes one statement. Rows of a query come as they are polled; everything else is done, and committed,
@@ -173,8 +175,18 @@ impl Session {
         &self.inner.context
     }
 
-    pub(crate) fn memory(&self) -> &MemoryLimit {
-        &self.inner.memory
+    /// Makes `bytes` the most memory that statements take together from now on; `None`: what the session was opened
+    /// with.
+    ///
+    /// # Errors
+    /// If the spill folder cannot be used.
+    pub(crate) fn set_memory_limit(&self, bytes: Option<usize>) -> Result<()> {
+        let pool = MemoryLimit::new(bytes.or(self.inner.options.memory_bytes)).pool();
+        let state = self.inner.context.state_ref();
+        let mut state = state.write();
+        let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_pool(pool).build_arc()?;
+        *state = SessionStateBuilder::from(state.clone()).with_runtime_env(runtime).build();
+        Ok(())
     }
 
     pub(crate) fn set_namespace(&self, namespace: String) {

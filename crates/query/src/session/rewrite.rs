@@ -13,7 +13,7 @@ use crate::dialect::{file_name, normalized, read_function_file, read_function_fo
 use crate::error::{Error, Result};
 
 /// Namespaces of pins that no namespace of a lake can have: those hold no colon.
-const FILES: &str = "lakemill:files";
+pub(super) const FILES: &str = "lakemill:files";
 const VERSIONS: &str = "lakemill:versions";
 
 /// The pin of a file named in FROM.

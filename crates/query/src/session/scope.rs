@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{CatalogProviderList, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::RelationPlanner;
@@ -18,9 +18,9 @@ use lakemill_lake::{At, ExternalEntry, Lake, ModelName, Relation, TableName, Vie
 use parking_lot::Mutex;
 use sqlparser::ast::{self, ExprWithAlias, Ident, ObjectName, Query, Spanned, Statement, TableVersion};
 
-use super::Session;
-use super::catalog::{LakeCatalogs, Pins};
+use super::catalog::{LakeCatalogs, MemoryCatalogs, Pins};
 use super::rewrite::{FileFunction, pin_names, pinned_file, pinned_version};
+use super::{Session, order_all};
 use crate::dialect::{Listing, Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
 use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
@@ -60,9 +60,14 @@ impl StatementScope {
     pub(crate) fn new(session: &Session, statement: &Parsed, observer: Arc<dyn Observer>) -> Arc<Self> {
         let pins = Arc::new(Pins::default());
         let mut state = session.state();
-        if !session.options().create_tables_in_memory {
-            state.register_catalog_list(Arc::new(LakeCatalogs(Arc::clone(&pins))));
-        }
+        let catalogs: Arc<dyn CatalogProviderList> = match session.options().create_tables_in_memory {
+            true => Arc::new(MemoryCatalogs::new(Arc::clone(state.catalog_list()), &state, Arc::clone(&pins))),
+            false => Arc::new(LakeCatalogs(Arc::clone(&pins))),
+        };
+        state.register_catalog_list(catalogs);
+        // The lake's catalog has an information_schema of its own.
+        let in_memory = session.options().create_tables_in_memory;
+        state.config_mut().options_mut().catalog.information_schema &= in_memory;
         Arc::new(Self {
             session: session.clone(),
             state,
@@ -188,6 +193,7 @@ impl StatementScope {
         let namespace = self.session.namespace();
         let planners = self.bind(&mut statement, &namespace, 0).await?;
         let state = self.planning_state(planners, &namespace)?;
+        order_all::count_columns(&state, &mut statement).await;
         state.statement_to_plan(statement).await.map_err(|error| self.error(error))
     }
 
@@ -218,6 +224,7 @@ impl StatementScope {
                 let names = Names::of(statement.as_ref());
                 let planners = self.pin_all(&names, namespace, depth).await?;
                 pin_names(statement.as_mut());
+                order_all::number_columns(statement.as_mut());
                 model::rewrite_calls(statement.as_mut()).map_err(|error| self.shifted(error))?;
                 Ok(planners)
             }
@@ -227,9 +234,11 @@ impl StatementScope {
                     let names = Names::of(query.as_ref());
                     let planners = self.pin_all(&names, namespace, depth).await?;
                     pin_names(query.as_mut());
+                    order_all::number_columns(query.as_mut());
                     model::rewrite_calls(query.as_mut()).map_err(|error| self.shifted(error))?;
                     Ok(planners)
                 }
+                CopyToSource::Relation(_) if self.session.options().create_tables_in_memory => Ok(Vec::new()),
                 CopyToSource::Relation(name) => {
                     self.relation(&RelationUse { name: name.clone(), version: None, arguments: None }, namespace, 0)
                         .await?;
@@ -242,6 +251,10 @@ impl StatementScope {
 
     async fn pin_all(&self, names: &Names, namespace: &str, depth: usize) -> Result<Vec<Arc<dyn RelationPlanner>>> {
         if self.session.options().create_tables_in_memory {
+            let is_file = |relation: &&RelationUse| relation.arguments.is_some() || file_name(&relation.name).is_some();
+            for file in names.relations.iter().filter(is_file) {
+                self.relation(file, namespace, depth).await?;
+            }
             return Ok(Vec::new());
         }
         if names.listing > Listing::Nothing {
@@ -270,13 +283,19 @@ impl StatementScope {
         Box::pin(async move {
             let position = position_of(&relation.name);
             if let Some(arguments) = &relation.arguments {
-                let function = FileFunction::parse(&relation.name, arguments)?;
+                let function = FileFunction::parse(&relation.name, arguments);
+                let function = function.map_err(|error| self.locate(error, position))?;
                 let key = function.pinned_name();
+                let position = arguments.first().and_then(spanned_position).or(position);
                 return self.file(key, function.entry, position).await;
             }
             if let Some(file) = file_name(&relation.name) {
-                let entry = external::entry_for_path(file).map_err(|error| self.locate(error.into(), position))?;
-                return self.file(pinned_file(file), entry, position).await;
+                let key = pinned_file(file);
+                if let Some(pinned) = self.pins.get(&key) {
+                    return Ok(pinned);
+                }
+                let entry = external::entry_for(self.lake(), file).await;
+                return self.file(key, entry.map_err(|error| self.locate(error.into(), position))?, position).await;
             }
             let name = self.table_name_in(&relation.name, namespace)?;
             match &relation.version {

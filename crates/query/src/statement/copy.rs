@@ -29,11 +29,11 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     let plan = scope.plan(statement).await?;
     let LogicalPlan::Copy(sink) = &plan else { return Err(Error::internal("a COPY did not plan as one")) };
     let is_folder = !sink.partition_by.is_empty() || target.ends_with('/') || !has_extension(&target);
-    if is_folder {
-        clear_folder(scope, &target, overwrite).await?;
-    } else {
-        make_parent(&target)?;
-    }
+    let ready = match is_folder {
+        true => clear_folder(scope, &target, overwrite).await,
+        false => make_parent(&target),
+    };
+    ready.map_err(|error| scope.locate(error, scope.statement().literal_after("TO")))?;
     let count = count_of(&collect(scope, &plan).await?);
     scope.record_write(ObjectRef::file(&target), ObjectVersion::Fingerprint(format!("{count} rows")));
     Ok(Outcome::Done(Summary::new(format!("wrote {} to {target}", rows(count))).with_rows(count)))

@@ -1,17 +1,50 @@
-//! `DESCRIBE HISTORY t` and `DESCRIBE LINEAGE t`.
+//! `DESCRIBE t`, `DESCRIBE query`, `DESCRIBE HISTORY t` and `DESCRIBE LINEAGE t`.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use lakemill_lake::LineageRecord;
-use sqlparser::ast::ObjectName;
+use datafusion::sql::parser::Statement as DFStatement;
+use lakemill_lake::{LineageRecord, sql_type};
+use sqlparser::ast::{ObjectName, SetExpr, Statement, TableFactor};
 
 use super::show::rows_of;
+use crate::dialect::parse_query_text;
 use crate::error::{Error, Result};
 use crate::outcome::Outcome;
 use crate::session::{StatementScope, position_of};
+
+/// The columns of a table, view or file.
+pub(super) async fn table(scope: &StatementScope, table: &ObjectName) -> Result<Outcome> {
+    let mut all = parse_query_text("SELECT * FROM t")?;
+    let SetExpr::Select(select) = all.body.as_mut() else {
+        return Err(Error::internal("a SELECT did not parse as one"));
+    };
+    if let Some(TableFactor::Table { name, .. }) = select.from.first_mut().map(|from| &mut from.relation) {
+        *name = table.clone();
+    }
+    let plan = scope.plan_query(&all).await?;
+    rows_of(columns_batch(plan.schema().fields())?)
+}
+
+/// The columns that a query gives.
+pub(super) async fn query(scope: &StatementScope, statement: &Statement) -> Result<Outcome> {
+    let plan = scope.plan(DFStatement::Statement(Box::new(statement.clone()))).await?;
+    rows_of(columns_batch(plan.schema().fields())?)
+}
+
+fn columns_batch(fields: &Fields) -> Result<RecordBatch> {
+    let text = |of: &dyn Fn(&Field) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(fields.iter().map(|field| of(field))))
+    };
+    let nullable = |field: &Field| if field.is_nullable() { "YES" } else { "NO" }.to_owned();
+    Ok(RecordBatch::try_from_iter_with_nullable([
+        ("column_name", text(&|field| field.name().clone()), false),
+        ("data_type", text(&|field| sql_type(field.data_type())), false),
+        ("is_nullable", text(&nullable), false),
+    ])?)
+}
 
 pub(super) async fn history(scope: &StatementScope, table: &ObjectName, limit: Option<u64>) -> Result<Outcome> {
     let name = scope.table_name(table)?;

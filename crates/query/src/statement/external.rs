@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::sql::parser::CreateExternalTable;
+use lakemill_base::ErrorKind;
 use lakemill_lake::{ExternalEntry, external};
 use sqlparser::ast::Value;
 
@@ -29,6 +30,10 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
     };
     let name = scope.table_name(&create.name)?;
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
+    let locate_files = |error: lakemill_lake::Error| match error.kind() {
+        ErrorKind::Invalid => locate(error),
+        _ => scope.locate(error.into(), scope.statement().literal_after("LOCATION")),
+    };
     let schema = match create.columns.is_empty() {
         true => None,
         false => Some(columns_schema(scope, &create.columns).await?),
@@ -61,8 +66,8 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
         partition_columns,
         created_ms: scope.session().clock().now_ms(),
     };
-    let entry = external::infer(scope.lake(), entry, scope.state()).await.map_err(locate)?;
-    let fingerprint = external::fingerprint(scope.lake(), &entry).await.map_err(locate)?;
+    let entry = external::infer(scope.lake(), entry, scope.state()).await.map_err(locate_files)?;
+    let fingerprint = external::fingerprint(scope.lake(), &entry).await.map_err(locate_files)?;
     scope.record_read(ObjectRef::file(&entry.location), ObjectVersion::Fingerprint(fingerprint.clone()));
     let made = scope.lake().create_external(entry, create.or_replace, create.if_not_exists).await.map_err(locate)?;
     if !made {

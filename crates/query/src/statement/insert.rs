@@ -1,11 +1,14 @@
 //! `INSERT {INTO | OVERWRITE} t [(columns)] query`
 
-use arrow::datatypes::SchemaRef;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::Column;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
-use lakemill_lake::WriteMode;
-use sqlparser::ast::{Insert, TableObject};
+use lakemill_base::ErrorKind;
+use lakemill_lake::{WriteMode, sql_type};
+use sqlparser::ast::{Insert, Query, SetExpr, TableObject};
 
 use super::query::collect;
 use super::update::target_table;
@@ -42,7 +45,9 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
     let target = SchemaRef::new(
         schema.project(&columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?)?,
     );
-    let plan = renamed(scope, plan, target)?;
+    let given = Arc::clone(plan.schema().inner());
+    let explained = |error| explain_cast(scope, source, &given, &target, error);
+    let plan = renamed(scope, plan, SchemaRef::clone(&target))?;
     if let Some(table) = temporary {
         let source = datafusion::datasource::provider_as_source(table);
         let plan = LogicalPlanBuilder::insert_into(
@@ -53,12 +58,12 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
         )
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| scope.error(error))?;
-        let count = count_of(&collect(scope, &plan).await?);
+        let count = count_of(&collect(scope, &plan).await.map_err(explained)?);
         let message = format!("inserted {} into temporary table {name}", rows(count));
         return Ok(Outcome::Done(Summary::new(message).with_rows(count)));
     }
     let mode = if insert.overwrite { WriteMode::Overwrite } else { WriteMode::Append };
-    let written = write(scope, &name, mode, plan).await;
+    let written = write(scope, &name, mode, plan).await.map_err(explained);
     let commit = match written.map_err(|error| scope.locate(error, position_of(object)))? {
         Some(commit) => commit,
         None => return Err(Error::internal("an INSERT wrote nothing")),
@@ -67,6 +72,47 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
     let place = if insert.overwrite { "in" } else { "into" };
     let message = format!("{verb} {} {place} {name} (version {})", rows(commit.rows), commit.version);
     Ok(Outcome::Done(Summary::new(message).with_rows(commit.rows)))
+}
+
+/// Says which column a value does not fit, and where the value stands, if the error is about a cast.
+fn explain_cast(scope: &StatementScope, source: &Query, given: &Schema, target: &Schema, error: Error) -> Error {
+    let lower = error.message().to_lowercase();
+    if error.kind() != ErrorKind::Data || !["cast", "pars", "overflow"].iter().any(|word| lower.contains(word)) {
+        return error;
+    }
+    match source.body.as_ref() {
+        SetExpr::Values(values) => {
+            let cells = values.rows.iter().flat_map(|row| row.iter().zip(target.fields()));
+            let wrong = cells.into_iter().find(|(value, field)| {
+                scope.constant(value).is_ok_and(|value| value.cast_to(field.data_type()).is_err())
+            });
+            let Some((value, field)) = wrong else { return error };
+            let (name, data_type) = (field.name(), sql_type(field.data_type()));
+            let explained =
+                Error::new(error.kind(), format!("column '{name}' is {data_type}, which {value} does not turn into"));
+            scope.locate(explained.with_source(error), spanned_position(value))
+        }
+        body => {
+            let cast = given.fields().iter().zip(target.fields()).enumerate().filter(|(_, (from, to))| {
+                from.data_type() != to.data_type() && error.message().contains(&sql_type(to.data_type()))
+            });
+            let [(index, (_, field))] = cast.collect::<Vec<_>>()[..] else { return error };
+            let item = match body {
+                SetExpr::Select(select) if select.projection.len() == target.fields().len() => {
+                    select.projection.get(index).and_then(spanned_position)
+                }
+                _ => None,
+            };
+            let (name, data_type) = (field.name(), sql_type(field.data_type()));
+            let message = format!(
+                "column '{name}' is {data_type}, which not all values turn into: {}; TRY_CAST(.. AS {data_type}) gives NULL \
+                 for those",
+                error.message()
+            );
+            let explained = Error::new(error.kind(), message);
+            scope.locate(explained.with_source(error), item.or_else(|| spanned_position(source)))
+        }
+    }
 }
 
 fn insert_columns(scope: &StatementScope, insert: &Insert, schema: &SchemaRef) -> Result<Vec<String>> {
@@ -107,9 +153,10 @@ pub(super) fn renamed(scope: &StatementScope, plan: LogicalPlan, target: SchemaR
         let cast = column.cast_to(field.data_type(), plan.schema()).map_err(|_| {
             let found = plan.schema().field(index).data_type();
             Error::invalid(format!(
-                "column '{}' is {}, which {found} does not turn into",
+                "column '{}' is {}, which {} does not turn into",
                 field.name(),
-                field.data_type()
+                sql_type(field.data_type()),
+                sql_type(found)
             ))
         })?;
         exprs.push(cast.alias(field.name()));

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::Statement as DFStatement;
 use futures::future::BoxFuture;
-use sqlparser::ast::{Query, Set, SetExpr, Statement};
+use sqlparser::ast::{DescribeAlias, Query, Set, SetExpr, Statement};
 
 use crate::dialect::{Ast, OwnStatement, Parsed};
 use crate::error::{Error, Result};
@@ -82,6 +82,7 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         OwnStatement::ShowTables { namespace, like } => {
             Box::pin(show::tables(scope, namespace.as_ref(), like.as_deref()))
         }
+        OwnStatement::ShowSettings { like } => Box::pin(variables::show_like(scope, like)),
         OwnStatement::ShowCreate { relation } => Box::pin(show::create(scope, relation)),
     }
 }
@@ -124,9 +125,17 @@ fn sql<'a>(scope: &'a Arc<StatementScope>, statement: &'a Statement) -> BoxFutur
         }
         Statement::Execute { name: Some(name), parameters, .. } => Box::pin(prepare::execute(scope, name, parameters)),
         Statement::Deallocate { name, .. } => Box::pin(prepare::deallocate(scope, name)),
+        Statement::ShowVariable { variable } => Box::pin(variables::show(scope, variable)),
+        Statement::ExplainTable {
+            describe_alias: DescribeAlias::Describe | DescribeAlias::Desc, table_name, ..
+        } => Box::pin(describe::table(scope, table_name)),
+        Statement::Explain { describe_alias: DescribeAlias::Describe | DescribeAlias::Desc, statement, .. }
+            if matches!(statement.as_ref(), Statement::Query(_)) =>
+        {
+            Box::pin(describe::query(scope, statement))
+        }
         Statement::ExplainTable { .. }
         | Statement::Explain { .. }
-        | Statement::ShowVariable { .. }
         | Statement::ShowVariables { .. }
         | Statement::ShowColumns { .. }
         | Statement::ShowFunctions { .. } => Box::pin(query::execute(scope, statement)),

@@ -398,6 +398,16 @@ async fn training_rows_beyond_the_memory_limit_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn training_follows_the_memory_limit_that_is_set() {
+    let f = Fixture::new().await;
+    let model = "CREATE OR REPLACE MODEL m OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes']) \
+                 AS SELECT distance, hour, minutes FROM rides";
+    let error = f.session.sql(&format!("SET memory_limit = '40kB'; {model}")).await.unwrap_err();
+    assert_eq!(error.kind().as_str(), "exhausted", "{error}");
+    f.session.sql(&format!("RESET memory_limit; {model}")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_is_exported_and_shows_where_it_came_from() {
     let f = Fixture::new().await;
     f.run("CREATE MODEL m OPTIONS (model_type = 'LINEAR_REG', input_label_cols = ['minutes']) AS SELECT distance, minutes FROM rides").await;

@@ -25,8 +25,8 @@ const TRAINING_FACTOR: usize = 3;
 /// Exhausted when the rows, and what training makes of them, pass the session's memory limit.
 pub(super) async fn read(scope: &StatementScope, plan: &LogicalPlan) -> Result<Rows> {
     let mut stream = statement::stream(scope, plan).await?;
-    let pool = scope.session().memory().pool();
-    let memory = MemoryConsumer::new("CREATE MODEL").register(&pool);
+    // The statement's pool: SET memory_limit has replaced the one that the session was opened with.
+    let memory = MemoryConsumer::new("CREATE MODEL").register(&scope.state().runtime_env().memory_pool);
     let mut batches = Vec::new();
     while let Some(batch) = stream.try_next().await.map_err(|error| scope.error(error))? {
         memory.try_grow(batch.get_array_memory_size()).map_err(|error| scope.error(error))?;

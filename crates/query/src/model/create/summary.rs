@@ -2,12 +2,11 @@
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
-use lakemill_lake::ModelName;
+use lakemill_lake::{ModelName, sql_type};
 use lakemill_learn::{Model, OptionValue};
 use serde_json::{Map, Value, json};
 
 use super::train::Trained;
-use crate::model::loaded::sql_type;
 use crate::outcome::Summary;
 
 /// The metrics that a message of one line has room for.

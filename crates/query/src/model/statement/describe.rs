@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use lakemill_lake::ModelEntry;
+use lakemill_lake::{ModelEntry, sql_type};
 use lakemill_learn::options::options_of;
 use serde_json::Value;
 use sqlparser::ast::Expr;
@@ -11,7 +11,7 @@ use sqlparser::ast::Expr;
 use super::rows;
 use crate::dialect::normalized;
 use crate::model::cache;
-use crate::model::loaded::{LoadedModel, sql_type};
+use crate::model::loaded::LoadedModel;
 use crate::model::parse::ModelReference;
 use crate::outcome::Outcome;
 use crate::session::StatementScope;
