@@ -195,18 +195,20 @@ fn matches(text: &str, pattern: &str) -> bool {
 #[derive(Debug)]
 pub struct Connection {
     session: Session,
-    counts_in_rows: bool,
+    /// Set where it answers as DataFusion does: the folder that stands for its repository.
+    workspace: Option<String>,
 }
 
 impl Connection {
     /// Opens a session of `lake`.
     pub fn open(lake: Lake, options: SessionOptions) -> Result<Self> {
-        Ok(Self { session: Session::open(lake, options)?, counts_in_rows: false })
+        Ok(Self { session: Session::open(lake, options)?, workspace: None })
     }
 
-    /// Answers as DataFusion does, whose INSERT gives one row with a count.
-    pub(crate) fn counting_in_rows(mut self) -> Self {
-        self.counts_in_rows = true;
+    /// Answers as DataFusion does: INSERT gives one row with a count, and paths below `workspace`, without its first
+    /// slash, begin with a word that stands for it.
+    pub(crate) fn as_datafusion(mut self, workspace: String) -> Self {
+        self.workspace = Some(workspace);
         self
     }
 
@@ -231,9 +233,14 @@ impl AsyncDB for Connection {
                     let batches: Vec<RecordBatch> = rows.try_collect().await.map_err(Failure::new)?;
                     output(&schema, &batches)?
                 }
-                Outcome::Done(Summary { rows: Some(count), .. }) if self.counts_in_rows => count_output(count),
+                Outcome::Done(Summary { rows: Some(count), .. }) if self.workspace.is_some() => count_output(count),
                 Outcome::Done(summary) => DBOutput::StatementComplete(summary.rows.unwrap_or(0)),
             };
+        }
+        if let (Some(workspace), DBOutput::Rows { rows, .. }) = (&self.workspace, &mut last) {
+            for cell in rows.iter_mut().flatten().filter(|cell| cell.contains(workspace.as_str())) {
+                *cell = cell.replace(workspace.as_str(), "WORKSPACE_ROOT");
+            }
         }
         Ok(last)
     }
@@ -241,7 +248,7 @@ impl AsyncDB for Connection {
     async fn shutdown(&mut self) {}
 
     fn engine_name(&self) -> &str {
-        if self.counts_in_rows { "DataFusion" } else { "lakemill" }
+        if self.workspace.is_some() { "DataFusion" } else { "lakemill" }
     }
 
     async fn sleep(time: Duration) {

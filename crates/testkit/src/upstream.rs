@@ -4,7 +4,8 @@
 //! `tests/datafusion/left-out.txt` lists the files, and the single records, that are left out, grouped by reason;
 //! a listed record that passes is reported, so that the list does not go stale.
 //!
-//! Deliberately not compared: the texts of errors, which are our own. That a statement fails is compared.
+//! Deliberately not compared: the texts of errors, which are our own. That a statement fails is compared. Settings that
+//! Lakemill chooses otherwise are DataFusion's own here, because the files hold plans that were made with those.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 use lakemill_lake::Lake;
 use lakemill_query::SessionOptions;
-use sqllogictest::{ExpectedError, QueryExpect, Record, Runner, StatementExpect, parse_file, strict_column_validator};
+use sqllogictest::{
+    AsyncDB, ExpectedError, QueryExpect, Record, Runner, StatementExpect, parse_file, strict_column_validator,
+};
 
 use crate::format::Kind;
 use crate::mode::{FreshLake, Mode};
@@ -27,6 +30,12 @@ const FILES_AT_ONCE: usize = 3;
 const FILE_SECONDS_MAX: u64 = 120;
 /// DataFusion's files were written with plans of four partitions.
 const PARTITIONS: usize = 4;
+/// DataFusion's settings where ours differ.
+const SETTINGS: [&str; 3] = [
+    "SET datafusion.catalog.information_schema = false",
+    "SET datafusion.execution.parquet.pushdown_filters = false",
+    "SET datafusion.sql_parser.collect_spans = false",
+];
 const MANIFEST: &str = "tests/datafusion/Cargo.toml";
 const LEFT_OUT: &str = "tests/datafusion/left-out.txt";
 const CRATE: &str = "datafusion-sqllogictest";
@@ -193,9 +202,17 @@ async fn run_file(file: String, known: BTreeSet<u32>) -> Result<FileOutcome> {
     let lake = Lake::open(fresh.options.clone()).await?;
     let options =
         SessionOptions { create_tables_in_memory: true, threads: Some(PARTITIONS), ..SessionOptions::default() };
+    let workspace = workspace()?;
     let connect = || {
         let connection = Connection::open(lake.clone(), options.clone());
-        async move { Ok(connection.map_err(Failure::from)?.counting_in_rows()) }
+        let workspace = workspace.clone();
+        async move {
+            let mut connection = connection.map_err(Failure::from)?.as_datafusion(workspace);
+            for setting in SETTINGS {
+                connection.run(setting).await?;
+            }
+            Ok(connection)
+        }
     };
     let mut runner = Runner::new(connect);
     runner.add_label("Datafusion");
@@ -208,6 +225,13 @@ async fn run_file(file: String, known: BTreeSet<u32>) -> Result<FileOutcome> {
     let failed: BTreeSet<u32> = failures.iter().map(|(line, _)| *line).collect();
     failures.retain(|(line, _)| !known.contains(line));
     Ok(FileOutcome { records, failures, stale: known.difference(&failed).copied().collect() })
+}
+
+/// The folder that stands for DataFusion's repository, as object stores write it: two above the current one.
+fn workspace() -> Result<String> {
+    let folder = std::env::current_dir()?;
+    let root = folder.ancestors().nth(2).ok_or("the files are not laid out as in their repository")?;
+    Ok(root.display().to_string().trim_start_matches('/').to_owned())
 }
 
 /// The record with any error text accepted where an error is expected.
