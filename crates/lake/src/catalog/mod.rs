@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::MigrateError;
-use sqlx::{AnyPool, Executor, Row};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyPool, Executor, Row, SqlSafeStr as _};
 use url::Url;
 
 pub use entries::{
@@ -42,7 +42,8 @@ const CONNECTIONS_MAX: u32 = 8;
 /// How long to wait for a connection or for SQLite's write lock before saying that the catalog is busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+/// The changes of the schema in order: version, description, statements. What was released once is never edited.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "catalog", include_str!("../../migrations/0001_catalog.sql"))];
 
 /// An open catalog.
 #[derive(Clone, Debug)]
@@ -105,7 +106,7 @@ impl Catalog {
             }
             None | Some(_) => {}
         }
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+        migrator().run(&self.pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => newer(place, version),
             error => Error::unavailable(format!("cannot set up the catalog {place}: {error}")).with_source(error),
         })
@@ -116,6 +117,13 @@ impl Catalog {
         let row = sqlx::query("SELECT value FROM lakemill_catalog WHERE name = 'schema_version'");
         row.fetch_one(&self.pool).await.ok()?.try_get(0).ok()
     }
+}
+
+fn migrator() -> Migrator {
+    let migration = |(version, description, statements): (i64, &'static str, &'static str)| {
+        Migration::new(version, description.into(), MigrationType::Simple, statements.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().map(migration).collect())
 }
 
 fn newer(place: &Place, version: i64) -> Error {
