@@ -14,6 +14,7 @@ mod error;
 mod lineage;
 mod model;
 mod observer;
+mod optimizer;
 mod outcome;
 mod session;
 mod statement;

@@ -12,7 +12,7 @@ use super::SessionOptions;
 use super::memory::MemoryLimit;
 use super::planner::LakemillPlanner;
 use crate::error::Result;
-use crate::model;
+use crate::{model, optimizer};
 
 /// The catalog that the lake's namespaces are schemas of.
 pub(super) const CATALOG: &str = "lake";
@@ -33,7 +33,7 @@ pub(super) fn context(lake: &Lake, options: &SessionOptions, memory: &MemoryLimi
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(LakemillPlanner));
-    Ok(SessionContext::new_with_state(model::extend(builder).build()))
+    Ok(SessionContext::new_with_state(model::extend(optimizer::extend(builder)).build()))
 }
 
 /// The settings.
