@@ -9,6 +9,7 @@
 //! **Architecture invariant:** the Delta log is the truth for data; the catalog keeps pointers, never file lists.
 
 mod catalog;
+mod commit_mark;
 mod error;
 pub mod external;
 mod lake;
@@ -19,9 +20,10 @@ mod types;
 mod write;
 
 pub use catalog::{
-    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunRecord,
-    ViewEntry,
+    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunLock,
+    RunRecord, ViewEntry,
 };
+pub use commit_mark::CommitMark;
 pub use error::{Error, Result};
 pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};

@@ -14,11 +14,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::OnceCell;
 
 use crate::cli::GlobalArgs;
-use crate::failure::{Cancelled, Problem};
-use crate::interrupt::{CancelFlag, Interrupts};
+use crate::failure::Problem;
+use crate::interrupt::Interrupts;
 
-/// How long cancelled work may take to end in good order (a commit under way) before it is dropped.
-const CANCEL_GRACE: Duration = Duration::from_secs(3);
 /// How long the process waits for background work when it leaves.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 
@@ -131,6 +129,13 @@ impl Engine {
     }
 }
 
+/// Runs a command that looks into a lake, which must be there; gives the process's exit code.
+pub(crate) fn look(global: &GlobalArgs, work: impl AsyncFnOnce(&Session) -> Result<()>) -> Result<u8> {
+    let engine = Engine::start(global)?;
+    let work = async { work(engine.existing_session().await?).await };
+    engine.block_on(work.boxed_local()).map(|()| 0)
+}
+
 impl Blank {
     fn settings(&self) -> Vec<String> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -177,17 +182,4 @@ async fn open(global: &GlobalArgs, location: &str, catalog: Option<String>) -> R
         options.default_namespace.clone_from(namespace);
     }
     Ok(Session::open(lake, options)?)
-}
-
-/// Awaits `work` until the user cancels. Cancelled work gets some time to end in good order: what it then says it
-/// has done is done.
-pub(crate) async fn cancellable<T>(flag: &CancelFlag, mut work: LocalBoxFuture<'_, Result<T>>) -> Result<T> {
-    tokio::select! {
-        biased;
-        result = &mut work => result,
-        () = flag.wait() => match tokio::time::timeout(CANCEL_GRACE, work).await {
-            Ok(Ok(done)) => Ok(done),
-            _ => Err(Cancelled.into()),
-        },
-    }
 }

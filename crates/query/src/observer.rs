@@ -33,7 +33,8 @@ pub trait Observer: Send + Sync + fmt::Debug {
         let _ = progress;
     }
 
-    /// Whether the statement should stop. It stops at the next batch, with nothing committed.
+    /// Whether the statement should stop. It stops soon, with nothing committed, unless its commit is under way: then it is
+    /// done, and says so.
     fn is_cancelled(&self) -> bool {
         false
     }

@@ -30,6 +30,7 @@ pub use entries::{
 pub(crate) use models::ModelRow;
 pub(crate) use relations::RelationRow;
 
+use crate::commit_mark::begin_commit;
 use crate::error::{Error, Result};
 use crate::storage::{READ_ONLY, Root};
 
@@ -87,11 +88,12 @@ impl Catalog {
         &self.pool
     }
 
-    /// The pool, for a statement that changes something.
+    /// The pool, for a statement that changes something: it cannot be taken back once it is sent.
     fn writer(&self) -> Result<&AnyPool> {
         if self.read_only {
             return Err(Error::invalid(READ_ONLY));
         }
+        begin_commit();
         Ok(&self.pool)
     }
 
@@ -214,21 +216,4 @@ fn default_file(lake: &Url) -> Result<PathBuf> {
         })?;
     let key = blake3::hash(lake.as_str().as_bytes()).to_hex();
     Ok(data.join("lakemill").join("catalogs").join(format!("{}.db", &key[..32])))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::Place;
-    use crate::storage::{Root, Stores};
-
-    #[test]
-    fn hides_passwords() {
-        let root = Root::parse("/tmp/x", &Stores::new(BTreeMap::new())).unwrap();
-        let place = Place::of(Some("postgres://me:secret@db/lake"), &root).unwrap();
-        assert_eq!(place.to_string(), "'postgres://db/lake'");
-        let error = Place::of(Some("mysql://db/lake"), &root).unwrap_err();
-        assert!(error.to_string().starts_with("a catalog cannot be 'mysql://'"), "{error}");
-    }
 }

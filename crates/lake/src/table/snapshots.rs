@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use url::Url;
 
 use super::{At, Pinned, travel};
+use crate::commit_mark::MarkingLogStore;
 use crate::error::Result;
 use crate::storage::{Stores, store_path};
 
@@ -112,7 +113,7 @@ impl Snapshots {
 /// The log store of a table in a folder of a store; its commits are put-if-absent.
 fn log_store_at(store: Arc<dyn ObjectStore>, folder: &Url) -> Result<LogStoreRef> {
     let scoped = PrefixStore::new(Arc::clone(&store), store_path(folder)?);
-    Ok(default_logstore(Arc::new(scoped), store, folder, &StorageConfig::default()))
+    Ok(MarkingLogStore::wrap(default_logstore(Arc::new(scoped), store, folder, &StorageConfig::default())))
 }
 
 async fn has_version(table: &DeltaTable, version: u64) -> Result<bool> {

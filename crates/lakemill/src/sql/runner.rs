@@ -11,7 +11,7 @@ use lakemill_query::{Outcome, Parsed, Session, StatementKind, Summary};
 
 use super::command::{self, Flow};
 use super::script::{Piece, Place, pieces};
-use crate::engine::{Engine, cancellable};
+use crate::engine::Engine;
 use crate::failure::{self, Cancelled, Located, Problem};
 use crate::interrupt::CancelFlag;
 use crate::output::{self, Format, Style, Target, grouped};
@@ -61,6 +61,9 @@ impl<'e> Runner<'e> {
     /// Runs a whole script; the first error ends it, unless the settings say to go on.
     pub(crate) async fn script(&mut self, script: Script<'_>, flag: &CancelFlag) -> Result<Flow> {
         for piece in pieces(script.text) {
+            if flag.is_set() {
+                return Err(Cancelled.into());
+            }
             let result = match piece {
                 Piece::Statement { text, place, .. } => {
                     self.statement(script, text, place, flag).await.map(|()| Flow::Continue)
@@ -75,9 +78,6 @@ impl<'e> Runner<'e> {
                     self.first_error.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
-            }
-            if flag.is_set() {
-                return Err(Cancelled.into());
             }
         }
         Ok(Flow::Continue)
@@ -139,7 +139,7 @@ impl<'e> Runner<'e> {
             Outcome::Rows(rows) => Some(self.print(rows, &mut watch, flag).await?),
             Outcome::Done(summary) => {
                 watch.clear();
-                self.say(&summary)?;
+                self.say(&summary, flag.is_set())?;
                 None
             }
         };
@@ -185,9 +185,11 @@ impl<'e> Runner<'e> {
         Style { rows_max: if self.settings.rows_max == 0 { usize::MAX } else { self.settings.rows_max }, width, color }
     }
 
-    /// Says what a statement without rows has done.
-    fn say(&self, summary: &Summary) -> Result<()> {
-        if !self.settings.quiet && !summary.message.is_empty() {
+    /// Says what a statement without rows has done, and whether it was too late to stop it.
+    fn say(&self, summary: &Summary, cancelled: bool) -> Result<()> {
+        if cancelled {
+            writeln!(io::stderr(), "{}; it was too late to cancel it", summary.message)?;
+        } else if !self.settings.quiet && !summary.message.is_empty() {
             writeln!(io::stderr(), "{}", summary.message)?;
         }
         Ok(())
@@ -212,9 +214,14 @@ fn note(engine: &Engine) -> Option<String> {
     engine.lake_is_missing().then(|| format!("there is no lake at '{}' yet", engine.global().lake))
 }
 
+/// Executes a statement; it stops itself when the flag is set. One that had begun to commit is done all the same.
 async fn execute(session: &Session, parsed: &Parsed, watch: &Watch, flag: &CancelFlag) -> Result<Outcome> {
-    let work = async { Ok(session.execute(parsed, watch.observer()).await?.outcome) };
-    cancellable(flag, work.boxed_local()).await
+    match session.execute(parsed, watch.observer()).await {
+        Ok(executed) => Ok(executed.outcome),
+        // What fails because it was told to stop has not failed.
+        Err(_) if flag.is_set() => Err(Cancelled.into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A duration with three digits that matter.

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lakemill_base::Stopwatch;
+use lakemill_base::{SplitMix64, Stopwatch};
 
 use crate::support::{Finished, Place};
 
@@ -45,6 +45,38 @@ fn a_cancelled_insert_commits_nothing() {
     assert_eq!(out.code, Some(130), "{out:?}");
     assert!(out.stderr.contains("cancelled") && !out.stdout.contains("not reached"), "{out:?}");
     assert_eq!(place.value("SELECT count(*) FROM t"), "1");
+}
+
+/// Whatever the instant, the exit code and the words say what the table holds.
+#[test]
+fn the_answer_to_ctrl_c_is_what_happened() {
+    const ROWS: u64 = 300_000;
+    let place = Place::new();
+    let insert = format!("INSERT INTO t SELECT value * 7919 % 1000003 AS a FROM generate_series(1, {ROWS})");
+    place.sql("CREATE TABLE t (a BIGINT)", &[]).ok();
+    let watch = Stopwatch::start();
+    place.sql(&insert, &[]).ok();
+    let (whole, mut rows) = (watch.elapsed(), ROWS);
+    let mut random = SplitMix64::new(20_130_101);
+    for round in 0..10 {
+        let mut command = place.lakemill(&["sql", "-c", &insert]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        pause(whole.mul_f64(0.2 + 0.8 * random.next_f64()));
+        // It may have ended already.
+        Command::new("kill").args(["-INT", &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
+        let out = end(child, Duration::from_secs(20));
+        match out.code {
+            Some(0) => {
+                assert!(out.stderr.contains("inserted 300000 rows into t"), "{round}: {out:?}");
+                rows += ROWS;
+            }
+            Some(130) => {
+                assert!(out.stderr.contains("cancelled") && !out.stderr.contains("inserted"), "{round}: {out:?}")
+            }
+            _ => panic!("{round}: {out:?}"),
+        }
+        assert_eq!(place.value("SELECT count(*) FROM t"), rows.to_string(), "{round}: {out:?}");
+    }
 }
 
 #[test]

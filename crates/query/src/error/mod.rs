@@ -63,6 +63,11 @@ impl Error {
         self
     }
 
+    /// The observer stopped the statement.
+    pub(crate) fn cancelled() -> Self {
+        Self::new(ErrorKind::Unavailable, "the statement was cancelled; nothing was committed")
+    }
+
     /// What the caller must do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use lakemill_base::Clock;
@@ -123,6 +124,15 @@ impl Session {
     /// Whatever was wrong, with its line and column in the script where that is known.
     pub async fn execute(&self, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
         statement::execute(self, parsed, observer).await
+    }
+
+    /// Plans a query for somebody else to run, such as a scheduler that sends parts of it elsewhere: the plan, whose
+    /// operators [`crate::ModelCodec`] encodes, and the context that it runs in.
+    ///
+    /// # Errors
+    /// Invalid: the statement is no query, or is wrong.
+    pub async fn plan(&self, parsed: &Parsed) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+        Box::pin(statement::plan(self, parsed)).await
     }
 
     /// Runs a script and gives the rows of its last statement, none where that has no rows.

@@ -1,7 +1,8 @@
 //! Executing statements: one file per kind.
 //!
 //! **Architecture invariant:** a statement that changes something makes one commit, or none if it fails or is
-//! cancelled; its lineage is recorded after the commit, so lineage never names a version that does not exist.
+//! cancelled; once it has begun to commit it is no longer cancelled. Its lineage is recorded after the commit, so lineage
+//! never names a version that does not exist.
 
 mod alter;
 mod copy;
@@ -28,15 +29,17 @@ mod write;
 
 use std::sync::Arc;
 
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::parser::Statement as DFStatement;
 use futures::future::BoxFuture;
 use sqlparser::ast::{DescribeAlias, Query, Set, SetExpr, Statement};
 
-use crate::dialect::{Ast, OwnStatement, Parsed};
+use crate::dialect::{Ast, OwnStatement, Parsed, StatementKind};
 use crate::error::{Error, Result};
 use crate::lineage::Lineage;
 use crate::model;
-use crate::observer::Observer;
+use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
@@ -45,10 +48,21 @@ pub(crate) use variables::SETTINGS;
 
 /// Executes one statement.
 pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
-    let scope = StatementScope::new(session, parsed, observer);
-    let outcome = outcome(&scope, &parsed.ast).await.map_err(|error| error.at(parsed.position()))?;
+    let scope = StatementScope::new(session, parsed, Arc::clone(&observer));
+    let work = outcome(&scope, &parsed.ast);
+    let outcome = watch::stoppable(observer.as_ref(), work).await.map_err(|error| error.at(parsed.position()))?;
     let lineage = Lineage { reads: scope.reads(), writes: scope.writes() };
     Ok(Executed { outcome, lineage })
+}
+
+/// Plans one query; see [`Session::plan`].
+pub(crate) async fn plan(session: &Session, parsed: &Parsed) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+    let scope = StatementScope::new(session, parsed, Arc::new(NoObserver));
+    let planned = match &parsed.ast {
+        Ast::Sql(statement) if parsed.kind == StatementKind::Query => query::plan(&scope, statement).await,
+        _ => Err(Error::invalid("only a query has a plan to hand out; execute this statement instead")),
+    };
+    planned.map_err(|error| error.at(parsed.position()))
 }
 
 fn outcome<'a>(scope: &'a Arc<StatementScope>, ast: &'a Ast) -> BoxFuture<'a, Result<Outcome>> {

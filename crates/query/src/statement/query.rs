@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::{ExplainStatement, Statement as DFStatement};
 use futures::TryStreamExt;
 use sqlparser::ast::Statement;
@@ -18,6 +18,16 @@ use crate::session::StatementScope;
 /// Plans a query and starts it.
 pub(super) async fn execute(scope: &StatementScope, statement: &Statement) -> Result<Outcome> {
     start(scope, DFStatement::Statement(Box::new(statement.clone()))).await
+}
+
+/// The physical plan of a query and the context that it runs in.
+pub(super) async fn plan(
+    scope: &StatementScope,
+    statement: &DFStatement,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+    let plan = scope.plan(statement.clone()).await?;
+    let physical = scope.state().create_physical_plan(&plan).await.map_err(|error| scope.error(error))?;
+    Ok((physical, scope.state().task_ctx()))
 }
 
 /// `EXPLAIN [ANALYZE] ..`

@@ -14,7 +14,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use futures::Stream;
-use lakemill_base::ErrorKind;
+use lakemill_lake::CommitMark;
 use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -93,8 +93,7 @@ impl PhysicalOptimizerRule for ProbeRule {
     }
 }
 
-/// Awaits `work`, telling the observer what `probe` sees; drops it, and with it all it has begun, when the
-/// observer cancels.
+/// Awaits `work`, telling the observer what `probe` sees.
 pub(super) async fn watched<T>(
     scope: &StatementScope,
     probe: &PlanProbe,
@@ -107,18 +106,28 @@ pub(super) async fn watched<T>(
         tokio::select! {
             biased;
             result = &mut work => return result,
-            _ = ticks.tick() => {
-                if scope.observer().is_cancelled() {
-                    return Err(cancelled());
-                }
-                probe.report(scope.observer().as_ref(), phase);
-            }
+            _ = ticks.tick() => probe.report(scope.observer().as_ref(), phase),
         }
     }
 }
 
-fn cancelled() -> Error {
-    Error::new(ErrorKind::Unavailable, "the statement was cancelled; nothing was changed")
+/// Awaits `work`; drops it, and with it all it has begun, when the observer cancels before it begins to commit.
+/// From then on it is awaited: what a commit under way comes to is known by its end alone.
+pub(super) async fn stoppable<T>(observer: &dyn Observer, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let mark = CommitMark::default();
+    let mut ticks = ticks();
+    let mut work = Box::pin(mark.during(work));
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            _ = ticks.tick() => {
+                if observer.is_cancelled() && !mark.is_set() {
+                    return Err(Error::cancelled());
+                }
+            }
+        }
+    }
 }
 
 fn ticks() -> Interval {
@@ -149,7 +158,7 @@ impl Stream for Observed {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         while self.ticks.poll_tick(context).is_ready() {
             if self.observer.is_cancelled() {
-                return Poll::Ready(Some(Err(DataFusionError::External(Box::new(cancelled())))));
+                return Poll::Ready(Some(Err(DataFusionError::External(Box::new(Error::cancelled())))));
             }
             self.probe.report(self.observer.as_ref(), "reading");
         }

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lakemill_base::ErrorKind;
 use lakemill_learn::{Driver, Iteration, Model, Split, TrainSpec, TrainingObserver};
 
 use super::read::Rows;
@@ -69,11 +68,7 @@ pub(super) async fn run(
 }
 
 fn in_words(error: lakemill_learn::Error) -> Error {
-    if error.is_cancelled() { cancelled() } else { error.into() }
-}
-
-fn cancelled() -> Error {
-    Error::new(ErrorKind::Unavailable, "the statement was cancelled; no model was created")
+    if error.is_cancelled() { Error::cancelled() } else { error.into() }
 }
 
 struct StopOnDrop(Arc<AtomicBool>);
@@ -97,7 +92,7 @@ impl Watch {
 
     fn phase(&self, phase: &str, rows: u64) -> Result<()> {
         if self.is_stopped() {
-            return Err(cancelled());
+            return Err(Error::cancelled());
         }
         self.observer.progress(Progress::rows(phase, rows));
         Ok(())
