@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
-
 use crate::plan::Plan;
 use crate::state::Preview;
 use crate::summary::{RunSummary, StatementSummary, StepSummary};
@@ -87,15 +85,7 @@ impl RunObserver for NoRunObserver {
 
 /// Stops a run from outside, such as from a Ctrl-C handler. Clones stop the same run.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel {
-    inner: Arc<CancelInner>,
-}
-
-#[derive(Debug, Default)]
-struct CancelInner {
-    cancelled: AtomicBool,
-    notify: Notify,
-}
+pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
     /// A switch that is not yet thrown.
@@ -103,25 +93,14 @@ impl Cancel {
         Self::default()
     }
 
-    /// Stops the run. The statement that is running commits nothing.
+    /// Stops the run. The statement that is running commits nothing, unless it has begun to: then it is finished and
+    /// recorded first.
     pub fn cancel(&self) {
-        self.inner.cancelled.store(true, Ordering::SeqCst);
-        self.inner.notify.notify_waiters();
+        self.0.store(true, Ordering::SeqCst);
     }
 
     /// Whether the run should stop.
     pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.load(Ordering::SeqCst)
-    }
-
-    /// Waits until the run should stop.
-    pub async fn cancelled(&self) {
-        let notified = self.inner.notify.notified();
-        tokio::pin!(notified);
-        // Registered before the flag is read: a cancel between the two is not missed.
-        notified.as_mut().enable();
-        if !self.is_cancelled() {
-            notified.await;
-        }
+        self.0.load(Ordering::SeqCst)
     }
 }

@@ -22,6 +22,7 @@ use crate::report;
 use crate::state::{ObjectRecord, Preview, StatementRecord, StepState};
 use crate::summary::{RunOutcome, RunSummary, StatementSummary, StepStatus, StepSummary};
 
+mod lock;
 mod preview;
 
 /// What to run.
@@ -72,9 +73,24 @@ impl Pipeline {
     /// and all that was finished stays finished.
     ///
     /// # Errors
-    /// If the run cannot begin: a step that cannot be parsed, an unknown step in `options`, or a catalog that
-    /// does not answer.
+    /// If the run cannot begin: a step that cannot be parsed, an unknown step in `options`, a catalog that does not
+    /// answer, or, as a conflict, somebody else who is running the pipeline.
     pub async fn run(
+        &self,
+        session: &Session,
+        options: &RunOptions,
+        observer: Arc<dyn RunObserver>,
+        cancel: &Cancel,
+    ) -> Result<RunSummary> {
+        let lock = lock::take(session, &self.name).await?;
+        let summary = self.run_alone(session, options, observer, cancel).await;
+        if let Some(lock) = lock {
+            lock.release().await;
+        }
+        summary
+    }
+
+    async fn run_alone(
         &self,
         session: &Session,
         options: &RunOptions,
@@ -101,7 +117,9 @@ impl Pipeline {
             models: Vec::new(),
         };
         if !planned.is_up_to_date() {
-            let detail = serde_json::json!({ "force": options.force, "only": options.only, "from": options.from });
+            let detail = serde_json::json!({
+                "force": options.force, "only": options.only, "from": options.from, "process": lock::this_process(),
+            });
             summary.run = session.lake().start_run(&self.name, &detail).await?;
         }
         let run = summary.run.clone();
@@ -306,7 +324,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Executes a statement; stopped, it commits nothing.
+    /// Executes a statement. A stop ends it through its observer, unless it is about to commit: then it is done, and the
+    /// run stops after it.
     async fn execute(&self, at: usize, step: &StepSummary) -> Result<Done, Stop> {
         let node = &self.graph.nodes[at];
         let observer = Arc::new(StatementObserver {
@@ -315,12 +334,7 @@ impl Runner<'_> {
             observer: Arc::clone(&self.observer),
             cancel: self.cancel.clone(),
         });
-        let result = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Err(Stop::Cancelled),
-            result = self.outcome(node, observer) => result,
-        };
-        let done = match result {
+        let done = match self.outcome(node, observer).await {
             Ok(done) => done,
             // An error that the stop itself caused is no failure.
             Err(_) if self.cancel.is_cancelled() => return Err(Stop::Cancelled),

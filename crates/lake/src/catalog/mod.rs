@@ -11,6 +11,7 @@
 //! pointer to nothing. `Lake::clean_orphans` removes such files.
 
 mod entries;
+mod lock;
 mod models;
 mod records;
 mod relations;
@@ -27,6 +28,8 @@ pub use entries::{
     ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunRecord,
     ViewEntry,
 };
+use lock::Locks;
+pub use lock::RunLock;
 pub(crate) use models::ModelRow;
 pub(crate) use relations::RelationRow;
 
@@ -50,6 +53,7 @@ const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "catalog", include_str!("../../m
 #[derive(Clone, Debug)]
 pub(crate) struct Catalog {
     pool: AnyPool,
+    locks: Locks,
     read_only: bool,
 }
 
@@ -78,7 +82,7 @@ impl Catalog {
             .connect(&url)
             .await
             .map_err(|error| Error::from(error).context(format_args!("cannot open the catalog {place}")))?;
-        let catalog = Self { pool, read_only };
+        let catalog = Self { pool, locks: Locks::of(place), read_only };
         catalog.check_version(place).await?;
         Ok(catalog)
     }

@@ -102,6 +102,16 @@ impl Catalog {
         Ok(done.rows_affected() > 0)
     }
 
+    /// Ends the runs of a pipeline that never did.
+    pub(crate) async fn close_dead_runs(&self, pipeline: &str, now_ms: i64) -> Result<()> {
+        sqlx::query("UPDATE runs SET finished_ms = $1, status = 'interrupted' WHERE pipeline = $2 AND finished_ms = 0")
+            .bind(now_ms)
+            .bind(pipeline)
+            .execute(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
     /// Newest first.
     pub(crate) async fn runs(&self, pipeline: &str, limit: usize) -> Result<Vec<RunRecord>> {
         let rows = sqlx::query(

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Lake;
-use crate::catalog::{LineageRecord, RunRecord};
+use crate::catalog::{LineageRecord, RunLock, RunRecord};
 use crate::error::{Error, Result};
 
 impl Lake {
@@ -46,6 +46,20 @@ impl Lake {
     /// Unavailable: the catalog does not answer.
     pub async fn clear_step_state(&self, pipeline: &str, step: &str) -> Result<()> {
         self.catalog().delete_step_state(pipeline, step).await
+    }
+
+    /// Takes the lock of a pipeline's runs; `None` if somebody else is running it. It is free again when it is released
+    /// or dropped, and when its process ends, however it ends. Runs that never ended are closed as `interrupted`: with
+    /// the lock taken, nobody can be running them.
+    ///
+    /// # Errors
+    /// Invalid: the lake is read-only. Unavailable: the catalog does not answer.
+    pub async fn lock_run(&self, pipeline: &str) -> Result<Option<RunLock>> {
+        let lock = self.catalog().lock_run(pipeline).await?;
+        if lock.is_some() {
+            self.catalog().close_dead_runs(pipeline, self.now_ms()).await?;
+        }
+        Ok(lock)
     }
 
     /// Records that a run began; gives its id.

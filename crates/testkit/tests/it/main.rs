@@ -9,6 +9,7 @@ mod documentation;
 mod interop;
 mod lake;
 mod numbers;
+mod server_catalog;
 mod upstream;
 mod workload;
 mod writers;
