@@ -40,11 +40,8 @@ pub fn train(spec: &TrainSpec, split: &Split, driver: &Driver, observer: &dyn Tr
     let (encoder, stats) = Encoder::fit(&features, settings(spec), &split.train, driver)?;
     let feature_info = feature_info(&encoder, &stats, &split.train)?;
     let rows = Rows { spec, classes: classes.as_ref(), class_weights: target::class_weights(spec, classes.as_ref())? };
-    let (kernel, iterations) = if spec.model_type.is_tree() {
-        fit_trees(&rows, &encoder, split, driver, observer)?
-    } else {
-        fit_linear(&rows, &encoder, split, driver, observer)?
-    };
+    let fitting = Fitting { rows, encoder: &encoder, split, driver, observer };
+    let (kernel, iterations) = if spec.model_type.is_tree() { fitting.trees()? } else { fitting.linear()? };
     let mut model = Model::new(spec.clone(), features, label_field, encoder, classes, kernel);
     model.training_info = training_info(&iterations)?;
     model.feature_info = feature_info;
@@ -76,6 +73,14 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    fn task(&self) -> Task {
+        match self.classes {
+            None => Task::Number,
+            Some(classes) if classes.len() == 2 => Task::Binary,
+            Some(classes) => Task::Classes(classes.len()),
+        }
+    }
+
     fn targets_and_weights(&self, batch: &RecordBatch) -> Result<(Vec<f64>, Vec<f64>)> {
         let targets = target::targets(self.spec, self.classes, batch)?;
         let weights = target::row_weights(self.spec, &self.class_weights, &targets, batch)?;
@@ -92,59 +97,66 @@ impl Rows<'_> {
     }
 }
 
-fn fit_linear(
-    rows: &Rows<'_>,
-    encoder: &Encoder,
-    split: &Split,
-    driver: &Driver,
-    observer: &dyn TrainingObserver,
-) -> Result<(Kernel, Vec<crate::Iteration>)> {
-    let loss = match rows.classes {
-        None => Loss::Squared,
-        Some(classes) if classes.len() == 2 => Loss::Logistic,
-        Some(classes) => Loss::Softmax(classes.len()),
-    };
-    let encode = |batches: &[RecordBatch]| -> Result<Vec<RecordBatch>> {
-        driver.pool().install(|| {
-            batches
-                .par_iter()
-                .map(|batch| {
-                    let (targets, weights) = rows.targets_and_weights(batch)?;
-                    encoder.encode(batch)?.into_batch(&encoder.layout, targets, weights)
-                })
-                .collect()
-        })
-    };
-    let train = encode(&split.train)?;
-    let eval = encode(&rows.known(&split.eval)?)?;
-    let fitted = linear::fit(&encoder.layout, loss, &train, &eval, &rows.spec.options, driver, observer)?;
-    Ok((Kernel::Linear { loss, weights: fitted.weights }, fitted.iterations))
+/// What the label asks for.
+enum Task {
+    Number,
+    Binary,
+    Classes(usize),
 }
 
-fn fit_trees(
-    rows: &Rows<'_>,
-    encoder: &Encoder,
-    split: &Split,
-    driver: &Driver,
-    observer: &dyn TrainingObserver,
-) -> Result<(Kernel, Vec<crate::Iteration>)> {
-    let objective = match rows.classes {
-        None => Objective::SquaredError,
-        Some(classes) if classes.len() == 2 => Objective::BinaryLogistic,
-        Some(classes) => Objective::Softmax { classes: classes.len() as u32 },
-    };
-    let schema = split.train[0].schema();
-    let train = TreeRows::new(rows, encoder, &schema, &split.train)?;
-    let eval = match split.eval.is_empty() {
-        true => None,
-        false => Some(TreeRows::new(rows, encoder, &schema, &rows.known(&split.eval)?)?),
-    };
-    let eval = eval.as_ref().filter(|eval| !eval.targets.is_empty()).map(|eval| eval.view(rows.weighted()));
-    let params = tree_params(rows.spec);
-    params.check()?;
-    let train = train.view(rows.weighted());
-    let fitted = trees::fit(&train, eval.as_ref(), &params, objective, driver, observer)?;
-    Ok((Kernel::Trees(fitted.forest), fitted.iterations))
+/// All that fitting a kernel reads.
+struct Fitting<'a> {
+    rows: Rows<'a>,
+    encoder: &'a Encoder,
+    split: &'a Split,
+    driver: &'a Driver,
+    observer: &'a dyn TrainingObserver,
+}
+
+/// What was learned, and how each iteration went.
+type Fitted = (Kernel, Vec<crate::Iteration>);
+
+impl Fitting<'_> {
+    fn linear(&self) -> Result<Fitted> {
+        let (rows, layout) = (&self.rows, &self.encoder.layout);
+        let loss = match rows.task() {
+            Task::Number => Loss::Squared,
+            Task::Binary => Loss::Logistic,
+            Task::Classes(classes) => Loss::Softmax(classes),
+        };
+        let encode = |batches: &[RecordBatch]| -> Result<Vec<RecordBatch>> {
+            let encoded = |batch: &RecordBatch| {
+                let (targets, weights) = rows.targets_and_weights(batch)?;
+                self.encoder.encode(batch)?.into_batch(layout, targets, weights)
+            };
+            self.driver.pool().install(|| batches.par_iter().map(encoded).collect())
+        };
+        let train = encode(&self.split.train)?;
+        let eval = encode(&rows.known(&self.split.eval)?)?;
+        let fitted = linear::fit(layout, loss, &train, &eval, &rows.spec.options, self.driver, self.observer)?;
+        Ok((Kernel::Linear { loss, weights: fitted.weights }, fitted.iterations))
+    }
+
+    fn trees(&self) -> Result<Fitted> {
+        let (rows, split) = (&self.rows, self.split);
+        let objective = match rows.task() {
+            Task::Number => Objective::SquaredError,
+            Task::Binary => Objective::BinaryLogistic,
+            Task::Classes(classes) => Objective::Softmax { classes: classes as u32 },
+        };
+        let schema = split.train[0].schema();
+        let train = TreeRows::new(rows, self.encoder, &schema, &split.train)?;
+        let eval = match split.eval.is_empty() {
+            true => None,
+            false => Some(TreeRows::new(rows, self.encoder, &schema, &rows.known(&split.eval)?)?),
+        };
+        let eval = eval.as_ref().filter(|eval| !eval.targets.is_empty()).map(|eval| eval.view(rows.weighted()));
+        let params = tree_params(rows.spec);
+        params.check()?;
+        let train = train.view(rows.weighted());
+        let fitted = trees::fit(&train, eval.as_ref(), &params, objective, self.driver, self.observer)?;
+        Ok((Kernel::Trees(fitted.forest), fitted.iterations))
+    }
 }
 
 struct TreeRows {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use futures::FutureExt;
 use lakemill_lake::{ModelEntry, ModelName};
 use lakemill_query::Session;
 use serde_json::{Value, json};
@@ -13,20 +12,15 @@ use serde_json::{Value, json};
 use super::listing::{self, Section, instant};
 use super::tables::lineage_value;
 use crate::cli::{GlobalArgs, ModelsArgs};
-use crate::engine::Engine;
+use crate::engine::look;
 use crate::output::Format;
 
 /// Lists models, or describes one.
 pub(super) fn run(global: &GlobalArgs, args: &ModelsArgs) -> Result<u8> {
-    let engine = Engine::start(global)?;
-    let work = async {
-        let session = engine.existing_session().await?;
-        match &args.name {
-            Some(name) => describe(session, name, args.format).await,
-            None => list(session, args.format).await,
-        }
-    };
-    engine.block_on(work.boxed_local()).map(|()| 0)
+    look(global, async |session| match &args.name {
+        Some(name) => describe(session, name, args.format).await,
+        None => list(session, args.format).await,
+    })
 }
 
 async fn list(session: &Session, format: Format) -> Result<()> {

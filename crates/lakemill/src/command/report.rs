@@ -3,23 +3,19 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use futures::FutureExt;
 use lakemill_pipeline::{Pipeline, report};
 
 use crate::cli::{GlobalArgs, ReportArgs};
-use crate::engine::Engine;
+use crate::engine::look;
 
 /// Writes the report of a pipeline's last run again.
 pub(super) fn run(global: &GlobalArgs, args: &ReportArgs) -> Result<u8> {
-    let engine = Engine::start(global)?;
     let pipeline = Pipeline::load(&args.folder)?;
-    let work = async {
-        let session = engine.existing_session().await?;
+    look(global, async |session| {
         let path = args.output.clone().unwrap_or_else(|| report::default_path(session, &pipeline));
         let path = report::write(session, &pipeline, &path).await?;
         let label = if args.path { "" } else { "report: " };
         writeln!(io::stdout(), "{label}{}", path.display())?;
         Ok(())
-    };
-    engine.block_on(work.boxed_local()).map(|()| 0)
+    })
 }

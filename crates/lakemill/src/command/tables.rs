@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::catalog::TableProvider;
-use futures::FutureExt;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lakemill_lake::{At, Lake, LakeTable, LineageRecord, Relation, RelationKind, RelationSummary, TableName};
 use lakemill_query::Session;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::listing::{self, instant};
 use crate::cli::{GlobalArgs, TablesArgs};
-use crate::engine::Engine;
+use crate::engine::look;
 use crate::output::{Format, sql_type_name};
 
 /// Delta logs that are read at the same time for a list.
@@ -24,15 +23,10 @@ const COMMITS_SHOWN: usize = 10;
 
 /// Lists tables, or describes one.
 pub(super) fn run(global: &GlobalArgs, args: &TablesArgs) -> Result<u8> {
-    let engine = Engine::start(global)?;
-    let work = async {
-        let session = engine.existing_session().await?;
-        match &args.name {
-            Some(name) => describe(session, name, args.format).await,
-            None => list(session, args.format).await,
-        }
-    };
-    engine.block_on(work.boxed_local()).map(|()| 0)
+    look(global, async |session| match &args.name {
+        Some(name) => describe(session, name, args.format).await,
+        None => list(session, args.format).await,
+    })
 }
 
 async fn list(session: &Session, format: Format) -> Result<()> {

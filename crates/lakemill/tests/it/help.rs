@@ -57,49 +57,17 @@ fn the_short_help() {
     .assert_eq(&help(&["-h"]));
 }
 
+/// The long help of a command: its own part, and the options that all commands have.
+fn long_help(command: &str) -> (String, String) {
+    let text = help(&[command, "--help"]);
+    let (own, rest) = text.split_once("Lake and engine:\n").unwrap();
+    let (shared, examples) = rest.split_once("Examples:\n").unwrap();
+    (format!("{own}Lake and engine: ..\n\nExamples:\n{examples}"), format!("Lake and engine:\n{}\n", shared.trim_end()))
+}
+
 #[test]
-fn the_help_of_run() {
-    expect![[r#"
-        Run a pipeline: a folder of numbered SQL files and a pipeline.toml
-
-        Each file is a step. A step runs when its text, or a table, model or file that it reads, has changed
-        since it last succeeded; the others are up to date and skipped. Steps commit as they end: after
-        Ctrl-C or a crash every table is at its last committed version, and the next run goes on from there.
-
-        Usage: lakemill run [OPTIONS] <DIR>
-
-        Arguments:
-          <DIR>
-                  The pipeline's folder
-
-        Options:
-              --force
-                  Run steps that are up to date too
-
-              --dry-run
-                  Show what would run, and why; change nothing
-
-              --only <STEP>
-                  Run these steps and no others (repeatable)
-
-              --from <STEP>
-                  Run this step and those after it
-
-              --report <PATH>
-                  Where to write the report [default: below the lake]
-
-              --format <FORMAT>
-                  The form of the summary; with json, standard output holds nothing else
-
-                  Possible values:
-                  - text: For people
-                  - json: For programs
-                  
-                  [default: text]
-
-          -h, --help
-                  Print help (see a summary with '-h')
-
+fn every_command_explains_the_options_of_lake_and_engine() {
+    let expected = expect![[r#"
         Lake and engine:
               --lake <PATH|URL>
                   The lake: a folder, or s3://bucket/prefix
@@ -143,6 +111,56 @@ fn the_help_of_run() {
                   - never
                   
                   [default: auto]
+    "#]];
+    for command in ["run", "sql", "tables", "models", "report", "completions"] {
+        expected.assert_eq(&long_help(command).1);
+    }
+}
+
+#[test]
+fn the_help_of_run() {
+    expect![[r#"
+        Run a pipeline: a folder of numbered SQL files and a pipeline.toml
+
+        Each file is a step. A step runs when its text, or a table, model or file that it reads, has changed
+        since it last succeeded; the others are up to date and skipped. Steps commit as they end: after
+        Ctrl-C or a crash every table is at its last committed version, and the next run goes on from there.
+
+        Usage: lakemill run [OPTIONS] <DIR>
+
+        Arguments:
+          <DIR>
+                  The pipeline's folder
+
+        Options:
+              --force
+                  Run steps that are up to date too
+
+              --dry-run
+                  Show what would run, and why; change nothing
+
+              --only <STEP>
+                  Run these steps and no others (repeatable)
+
+              --from <STEP>
+                  Run this step and those after it
+
+              --report <PATH>
+                  Where to write the report [default: below the lake]
+
+              --format <FORMAT>
+                  The form of the summary; with json, standard output holds nothing else
+
+                  Possible values:
+                  - text: For people
+                  - json: For programs
+                  
+                  [default: text]
+
+          -h, --help
+                  Print help (see a summary with '-h')
+
+        Lake and engine: ..
 
         Examples:
           lakemill run examples/flights                          run what is not up to date
@@ -152,7 +170,7 @@ fn the_help_of_run() {
           lakemill run examples/flights --force                  run everything
           lakemill run examples/flights --format json | jq .     a summary for programs
     "#]]
-    .assert_eq(&help(&["run", "--help"]));
+    .assert_eq(&long_help("run").0);
 }
 
 #[test]
@@ -201,49 +219,7 @@ fn the_help_of_sql() {
           -h, --help
                   Print help (see a summary with '-h')
 
-        Lake and engine:
-              --lake <PATH|URL>
-                  The lake: a folder, or s3://bucket/prefix
-                  
-                  [env: LAKEMILL_LAKE=]
-                  [default: ./lake]
-
-              --catalog <PATH|URL>
-                  The catalog: a SQLite file or a postgres:// URL [default: catalog.db in the lake]
-                  
-                  [env: LAKEMILL_CATALOG]
-
-              --namespace <NAME>
-                  The namespace of names that give none [default: main]
-                  
-                  [env: LAKEMILL_NAMESPACE=]
-
-              --memory <SIZE>
-                  Memory for queries and training, like 4GB or 50%; what needs more spills to disk
-                  
-                  [env: LAKEMILL_MEMORY=]
-                  [default: 70%]
-
-              --threads <N>
-                  Threads for queries and training [default: one per core]
-                  
-                  [env: LAKEMILL_THREADS=]
-
-              --log <LEVEL|FILTER>
-                  What to log on stderr: error, warn, info, debug, trace, or a filter like
-                  lakemill=debug,deltalake=info
-                  
-                  [env: LAKEMILL_LOG=]
-
-              --color <WHEN>
-                  When to use colours
-
-                  Possible values:
-                  - auto:   On a terminal, unless NO_COLOR is set
-                  - always
-                  - never
-                  
-                  [default: auto]
+        Lake and engine: ..
 
         Examples:
           lakemill sql
@@ -255,7 +231,7 @@ fn the_help_of_sql() {
 
         At the prompt, \? lists the backslash commands; Ctrl-C cancels a statement, Ctrl-D leaves.
     "#]]
-    .assert_eq(&help(&["sql", "--help"]));
+    .assert_eq(&long_help("sql").0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! - [`parse`]: the grammar; every option keeps its place in the text.
 //! - [`create`]: CREATE MODEL. [`transform`]: its TRANSFORM clause. [`statement`]: the other statements.
 //! - [`relation`]: `ML.PREDICT(..)` and its kind in FROM, planned into [`predict`], [`evaluate`] or stored rows.
-//! - [`codec`]: plans with models as bytes.
+//! - [`codec`]: plans with models as bytes. [`unary`]: what the physical operators share.
 //!
 //! Not here: how models are fitted, measured and saved (`learn`), and where they are kept (`lake`).
 //!
@@ -21,6 +21,7 @@ mod predict;
 mod relation;
 mod statement;
 mod transform;
+mod unary;
 
 use std::sync::Arc;
 

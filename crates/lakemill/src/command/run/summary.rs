@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Result;
-use lakemill_pipeline::{Action, ModelMetrics, Pipeline, Plan, RunOutcome, RunSummary, StepStatus};
+use lakemill_pipeline::{
+    Action, ModelMetrics, Pipeline, Plan, PlannedStatement, PlannedStep, RunOutcome, RunSummary, StatementSummary,
+    StepStatus, StepSummary,
+};
 use serde_json::{Value, json};
 
 use crate::output::{Style, draw_texts, grouped};
@@ -76,22 +79,7 @@ pub(super) fn json(summary: &RunSummary, report: Option<&Path>) -> Result<()> {
         RunOutcome::Failed(error) => ("failed", Some(error.to_string())),
         RunOutcome::Cancelled => ("cancelled", None),
     };
-    let steps: Vec<Value> = summary
-        .steps
-        .iter()
-        .map(|step| {
-            let statements: Vec<Value> = step
-                .statements
-                .iter()
-                .map(|s| {
-                    json!({ "line": s.line, "label": s.label, "reason": s.reason, "rows": s.rows, "seconds": s.seconds,
-                            "message": s.message })
-                })
-                .collect();
-            json!({ "id": step.id, "title": step.title, "status": step.status.as_str(), "rows": step.rows,
-                    "seconds": step.seconds, "statements": statements })
-        })
-        .collect();
+    let steps: Value = summary.steps.iter().map(step_json).collect();
     let models: Vec<Value> = summary
         .models
         .iter()
@@ -108,29 +96,32 @@ pub(super) fn json(summary: &RunSummary, report: Option<&Path>) -> Result<()> {
     }))
 }
 
+fn step_json(step: &StepSummary) -> Value {
+    let statement = |s: &StatementSummary| {
+        json!({ "line": s.line, "label": s.label, "reason": s.reason, "rows": s.rows, "seconds": s.seconds,
+                "message": s.message })
+    };
+    json!({ "id": step.id, "title": step.title, "status": step.status.as_str(), "rows": step.rows,
+            "seconds": step.seconds, "statements": step.statements.iter().map(statement).collect::<Value>() })
+}
+
 /// Prints what would run, for programs.
 pub(super) fn plan_json(pipeline: &Pipeline, plan: &Plan) -> Result<()> {
-    let steps: Vec<Value> = plan
-        .steps
-        .iter()
-        .map(|step| {
-            let statements: Vec<Value> = step
-                .statements
-                .iter()
-                .map(|statement| {
-                    let (action, reason) = match &statement.action {
-                        Action::UpToDate => ("up to date", None),
-                        Action::Record => ("record", None),
-                        Action::Run(reason) => ("run", Some(reason.to_string())),
-                    };
-                    json!({ "line": statement.line, "label": statement.label, "action": action, "reason": reason })
-                })
-                .collect();
-            json!({ "id": step.id, "title": step.title, "selected": step.selected,
-                    "up_to_date": step.is_up_to_date(), "statements": statements })
-        })
-        .collect();
+    let steps: Value = plan.steps.iter().map(planned_json).collect();
     print(&json!({ "pipeline": pipeline.name, "up_to_date": plan.is_up_to_date(), "steps": steps }))
+}
+
+fn planned_json(step: &PlannedStep) -> Value {
+    let statement = |statement: &PlannedStatement| {
+        let (action, reason) = match &statement.action {
+            Action::UpToDate => ("up to date", None),
+            Action::Record => ("record", None),
+            Action::Run(reason) => ("run", Some(reason.to_string())),
+        };
+        json!({ "line": statement.line, "label": statement.label, "action": action, "reason": reason })
+    };
+    json!({ "id": step.id, "title": step.title, "selected": step.selected, "up_to_date": step.is_up_to_date(),
+            "statements": step.statements.iter().map(statement).collect::<Value>() })
 }
 
 fn print(value: &Value) -> Result<()> {

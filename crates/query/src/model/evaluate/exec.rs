@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -13,10 +12,7 @@ use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExp
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::StreamExt;
 use futures::stream;
 use lakemill_learn::{Driver, metrics};
@@ -25,6 +21,7 @@ use tokio::task::JoinSet;
 use super::Measure;
 use crate::Error;
 use crate::model::predict::Predictor;
+use crate::model::unary::unary_operator;
 
 /// See [`super`].
 #[derive(Clone, Debug)]
@@ -72,6 +69,15 @@ impl EvaluateExec {
     /// What is measured.
     pub(crate) fn measure(&self) -> &Measure {
         &self.measure
+    }
+
+    /// This operator over another input.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        Self::try_new(input, self.predictor.clone(), Arc::clone(&self.label), self.measure.clone())
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.predictor.features().iter().chain([&self.label])
     }
 
     fn scorer(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Scorer> {
@@ -144,54 +150,7 @@ impl DisplayAs for EvaluateExec {
 }
 
 impl ExecutionPlan for EvaluateExec {
-    fn name(&self) -> &'static str {
-        "EvaluateExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    /// All partitions of the input are read at once: more partitions are more cores.
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        for expr in self.predictor.features().iter().chain([&self.label]) {
-            if f(expr)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::try_new(
-                input,
-                self.predictor.clone(),
-                Arc::clone(&self.label),
-                self.measure.clone(),
-            )?)),
-            _ => Err(DataFusionError::Internal("EvaluateExec has one child".into())),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
+    unary_operator!("EvaluateExec");
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         if partition != 0 {
@@ -203,10 +162,6 @@ impl ExecutionPlan for EvaluateExec {
         let (measure, predictor, schema) = (self.measure.clone(), self.predictor.clone(), self.schema());
         let rows = stream::once(measure_all(scorers, measure, predictor, threads));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::stats::Precision;
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -18,16 +17,14 @@ use datafusion::physical_plan::metrics::{
 };
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::StreamExt;
 use lakemill_learn::PredictOptions;
 
 use super::Outputs;
 use crate::Error;
 use crate::model::loaded::ModelHandle;
+use crate::model::unary::unary_operator;
 
 /// See [`super`].
 #[derive(Clone, Debug)]
@@ -106,6 +103,15 @@ impl PredictExec {
     pub(crate) fn outputs(&self) -> Outputs {
         self.outputs
     }
+
+    /// This operator over another input.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        Self::try_new(input, self.predictor.clone(), self.outputs)
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.predictor.features.iter()
+    }
 }
 
 /// The input's partitioning and order hold for the output, its columns moved right by the predicted ones.
@@ -154,54 +160,12 @@ impl DisplayAs for PredictExec {
 }
 
 impl ExecutionPlan for PredictExec {
-    fn name(&self) -> &'static str {
-        "PredictExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
+    unary_operator!("PredictExec");
 
     /// The order is kept, which the equivalence properties say. Said here, the optimizer would push a sort below this
     /// operator with the columns' places unchanged, and the predictions stand before them.
     fn maintains_input_order(&self) -> Vec<bool> {
         vec![false]
-    }
-
-    /// Prediction is work: more partitions are more cores.
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        for feature in &self.predictor.features {
-            if f(feature)? == TreeNodeRecursion::Stop {
-                return Ok(TreeNodeRecursion::Stop);
-            }
-        }
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self::try_new(input, self.predictor.clone(), self.outputs)?)),
-            _ => Err(DataFusionError::Internal("PredictExec has one child".into())),
-        }
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -221,10 +185,6 @@ impl ExecutionPlan for PredictExec {
             Ok(predicted.record_output(&baseline))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
