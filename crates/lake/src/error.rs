@@ -261,36 +261,3 @@ impl From<Error> for DataFusionError {
         Self::External(Box::new(error))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use datafusion::error::DataFusionError;
-    use deltalake::DeltaTableError;
-    use lakemill_base::ErrorKind;
-
-    use super::Error;
-
-    #[test]
-    fn finds_a_full_disk_below_wrappers() {
-        let full = io::Error::from(io::ErrorKind::StorageFull);
-        let store = object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(full) };
-        let error = Error::from(DeltaTableError::ObjectStore { source: store });
-        assert_eq!(error.kind(), ErrorKind::Exhausted);
-        assert!(error.to_string().starts_with("the disk is full"), "{error}");
-    }
-
-    #[test]
-    fn keeps_its_own_errors_through_datafusion() {
-        let own = DataFusionError::from(Error::conflict("table t changed"));
-        let back = Error::from(DataFusionError::Context("scan".into(), Box::new(own)));
-        assert_eq!((back.kind(), back.to_string().as_str()), (ErrorKind::Conflict, "table t changed"));
-    }
-
-    #[test]
-    fn takes_headings_and_full_stops_off() {
-        let error = Error::from(DataFusionError::Plan("No field named x.".into()));
-        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Invalid, "no field named x"));
-    }
-}

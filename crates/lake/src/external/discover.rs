@@ -320,31 +320,3 @@ fn in_set(set: &[char], c: char) -> bool {
     }
     found != negated
 }
-
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::DataType;
-
-    use super::{Pattern, decode, narrowest};
-
-    fn matches(pattern: &str, path: &str) -> bool {
-        Pattern::parse(pattern).unwrap().matches(&path.split('/').collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn matches_as_a_shell_does() {
-        assert!(matches("*.csv", "a.csv") && !matches("*.csv", "x/a.csv") && !matches("*.csv", "a.csv.gz"));
-        assert!(matches("**/*.csv", "a.csv") && matches("**/*.csv", "x/y/a.csv"));
-        assert!(matches("day=*/part-?.csv", "day=1/part-7.csv"));
-        assert!(matches("a[0-9].{csv,tsv}", "a5.tsv") && !matches("a[!0-9].csv", "a5.csv"));
-        assert!(Pattern::parse("{a,b").is_err());
-    }
-
-    #[test]
-    fn partition_types_are_the_narrowest() {
-        assert_eq!(narrowest(["1", "20"].into_iter()), DataType::Int64);
-        assert_eq!(narrowest(["01", "02"].into_iter()), DataType::Utf8);
-        assert_eq!(narrowest(["2013-01-01"].into_iter()), DataType::Date32);
-        assert_eq!(decode("a%20b%2"), "a b%2");
-    }
-}

@@ -258,32 +258,3 @@ fn explain(error: &ArrowError) -> (Option<String>, String) {
     }
     (column, rest.to_owned())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{JsonLayout, Values};
-
-    fn cut(text: &str, step: usize) -> Vec<(String, u64)> {
-        let mut values = Values::new(JsonLayout::Auto);
-        let mut found = Vec::new();
-        for chunk in text.as_bytes().chunks(step).chain([&[][..]]) {
-            values
-                .feed(chunk, |value, line| {
-                    found.push((String::from_utf8(value.to_vec()).unwrap(), line));
-                    Ok(true)
-                })
-                .unwrap();
-        }
-        found
-    }
-
-    #[test]
-    fn cuts_lines_and_arrays_at_any_chunk() {
-        for step in [1, 2, 3, 7, 1000] {
-            let lines = cut("{\"a\":1}\r\n\n{\"a\":\"}\"}", step);
-            assert_eq!(lines, [("{\"a\":1}".to_owned(), 1), ("{\"a\":\"}\"}".to_owned(), 3)], "{step}");
-            let array = cut("[\n {\"a\": [1, {}]},\n {\"a\": \"]\\\"\"}]\n", step);
-            assert_eq!(array, [("{\"a\": [1, {}]}".to_owned(), 2), ("{\"a\": \"]\\\"\"}".to_owned(), 3)], "{step}");
-        }
-    }
-}

@@ -288,34 +288,3 @@ fn on_error(value: &str) -> Result<OnError> {
         _ => Err(wrong("on_error", value, "'fail' or 'skip'")),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::{Format, TextOptions};
-
-    fn parse(name: &str, value: &str) -> Result<TextOptions, String> {
-        let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        TextOptions::parse(Format::Csv, &given).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn says_what_would_be_right() {
-        assert_eq!(parse("format.delimiter", ";").unwrap().delimiter, Some(b';'));
-        assert_eq!(
-            parse("delimeter", ";").unwrap_err(),
-            "CSV files: unknown option 'delimeter'; did you mean 'delimiter'?"
-        );
-        assert_eq!(parse("on_error", "ignore").unwrap_err(), "option 'on_error' is 'ignore'; use 'fail' or 'skip'");
-        assert_eq!(parse("quote", "''").unwrap_err(), "option 'quote' is ''''; use one ASCII character");
-    }
-
-    #[test]
-    fn tells_formats_by_name() {
-        assert_eq!(Format::of_path("s3://b/x/*.CSV.gz"), Some(Format::Csv));
-        assert_eq!(Format::of_path("x.jsonl"), Some(Format::Json));
-        assert_eq!(Format::of_path("x.txt"), None);
-        assert_eq!(Format::of_path("x.gz"), None);
-    }
-}

@@ -125,36 +125,3 @@ fn has_zone(value: &str) -> bool {
     let time = value.get(11..).unwrap_or_default();
     time.ends_with(['Z', 'z']) || time.contains('+') || time.contains('-')
 }
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::StringArray;
-    use arrow::datatypes::{DataType, TimeUnit};
-
-    use super::{Guess, read_column};
-
-    fn guess(values: &[&str]) -> DataType {
-        let mut guess = Guess::new();
-        guess.see(&StringArray::from(values.to_vec())).unwrap();
-        guess.data_type()
-    }
-
-    #[test]
-    fn guesses_the_narrowest_type() {
-        assert_eq!(guess(&["1", "-2", " 3"]), DataType::Int64);
-        assert_eq!(guess(&["1", "2.5", "1e3", "NaN"]), DataType::Float64);
-        assert_eq!(guess(&["true", "FALSE"]), DataType::Boolean);
-        assert_eq!(guess(&["2013-01-01"]), DataType::Date32);
-        assert_eq!(guess(&["2013-01-01 05:00:00"]), DataType::Timestamp(TimeUnit::Microsecond, None));
-        assert_eq!(guess(&["2013-01-01T05:00:00Z"]), DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
-        assert_eq!(guess(&["1", "x"]), DataType::Utf8);
-        assert_eq!(guess(&[]), DataType::Utf8);
-    }
-
-    #[test]
-    fn finds_the_rows_that_are_wrong() {
-        let text = StringArray::from(vec![Some("1"), None, Some("x"), Some(" 4 ")]);
-        let (_, bad) = read_column(&text, &DataType::Int32).unwrap();
-        assert_eq!(bad, [2]);
-    }
-}

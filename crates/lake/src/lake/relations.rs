@@ -252,34 +252,3 @@ fn decode_schema(text: &str) -> Result<SchemaRef> {
     let bytes = bytes.ok_or_else(|| Error::data("the catalog holds a damaged schema"))?;
     Ok(StreamReader::try_new(bytes.as_slice(), None)?.schema())
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use arrow::datatypes::{DataType, Field, Schema};
-
-    use super::{external_entry, external_row};
-    use crate::catalog::ExternalEntry;
-    use crate::name::TableName;
-
-    #[test]
-    fn an_external_table_survives_the_catalog() {
-        let schema =
-            Schema::new(vec![Field::new("a", DataType::UInt16, false), Field::new("b", DataType::Utf8View, true)]);
-        let entry = ExternalEntry {
-            name: TableName::bare("t"),
-            format: "csv".into(),
-            location: "data/*.csv".into(),
-            options: BTreeMap::from([("delimiter".into(), ";".into())]),
-            schema: Some(Arc::new(schema.clone())),
-            partition_columns: vec![("day".into(), DataType::Date32)],
-            created_ms: 0,
-        };
-        let back = external_entry(external_row(entry, 7).unwrap()).unwrap();
-        assert_eq!((back.schema.unwrap().as_ref(), back.created_ms), (&schema, 7));
-        assert_eq!(back.partition_columns, [("day".to_owned(), DataType::Date32)]);
-        assert_eq!(back.options["delimiter"], ";");
-    }
-}

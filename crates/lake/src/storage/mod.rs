@@ -122,23 +122,3 @@ pub(crate) fn shown(url: &Url) -> String {
         _ => url.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{folder_url, location_url};
-
-    #[test]
-    fn takes_paths_and_urls() {
-        assert_eq!(folder_url("/tmp/a b").unwrap().as_str(), "file:///tmp/a%20b/");
-        assert_eq!(folder_url("/tmp/x/../y").unwrap().as_str(), "file:///tmp/y/");
-        assert_eq!(folder_url("s3://bucket/p").unwrap().as_str(), "s3://bucket/p/");
-        assert_eq!(location_url("s3a://bucket/p.csv").unwrap().as_str(), "s3://bucket/p.csv");
-    }
-
-    #[test]
-    fn refuses_what_it_cannot_open() {
-        for bad in ["", "  ", "gs://bucket/x", "s3://", "http://host/x"] {
-            assert!(location_url(bad).is_err(), "{bad:?}");
-        }
-    }
-}

@@ -70,24 +70,3 @@ fn parse_bool(name: &str, value: &str) -> Result<bool> {
         _ => Err(Error::invalid(format!("storage option '{name}' is '{value}'; use true or false"))),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::bucket_store;
-
-    #[test]
-    fn names_an_unknown_option() {
-        let options = BTreeMap::from([("endpiont".to_owned(), "http://127.0.0.1".to_owned())]);
-        let error = bucket_store("b", &options).unwrap_err();
-        assert_eq!(error.to_string(), "unknown storage option 'endpiont'; did you mean 'endpoint'?");
-    }
-
-    #[test]
-    fn builds_a_store() {
-        let options = [("endpoint", "http://127.0.0.1:1"), ("allow_http", "1"), ("path_style", "true")];
-        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        bucket_store("b", &options).unwrap();
-    }
-}

@@ -73,15 +73,3 @@ pub(super) async fn version_at(latest: &Pinned, time_ms: i64) -> Result<u64> {
 pub(super) fn unreadable_version(version: u64, error: DeltaTableError) -> Error {
     Error::from(error).context(format_args!("cannot read version {version}"))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::commit_version;
-
-    #[test]
-    fn reads_commit_names_only() {
-        assert_eq!(commit_version("00000000000000000012.json"), Some(12));
-        assert_eq!(commit_version("00000000000000000012.checkpoint.parquet"), None);
-        assert_eq!(commit_version("_commit_x.json"), None);
-    }
-}

@@ -120,28 +120,3 @@ pub(crate) fn cast_plan(plan: Arc<dyn ExecutionPlan>, wanted: &SchemaRef) -> Res
     }
     Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
 }
-
-#[cfg(test)]
-mod tests {
-    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-
-    use super::{delta_type, table_schema};
-
-    #[test]
-    fn widens_what_fits() {
-        assert_eq!(delta_type(&DataType::UInt32).unwrap(), DataType::Int64);
-        assert_eq!(delta_type(&DataType::UInt64).unwrap(), DataType::Decimal128(20, 0));
-        let dictionary = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8View));
-        assert_eq!(delta_type(&dictionary).unwrap(), DataType::Utf8);
-        let nanos = DataType::Timestamp(TimeUnit::Nanosecond, None);
-        assert_eq!(delta_type(&nanos).unwrap(), DataType::Timestamp(TimeUnit::Microsecond, None));
-        assert!(delta_type(&DataType::Time64(TimeUnit::Microsecond)).is_err());
-    }
-
-    #[test]
-    fn refuses_names_that_clash() {
-        let schema = Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("A", DataType::Int64, true)]);
-        let error = table_schema(&schema, true).unwrap_err();
-        assert_eq!(error.to_string(), "columns 'a' and 'A' differ only in case; rename one of them");
-    }
-}

@@ -1,11 +1,14 @@
 //! Names, models, lineage and runs in the catalog.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use lakemill_base::ErrorKind;
 use lakemill_lake::{
-    At, Lake, LakeOptions, LineageInput, LineageRecord, ModelDraft, ModelName, Relation, SaveMode, TableName,
+    At, ExternalEntry, Lake, LakeOptions, LineageInput, LineageRecord, ModelDraft, ModelName, Relation, SaveMode,
+    TableName,
 };
 use serde_json::json;
 
@@ -111,4 +114,29 @@ async fn lineage_steps_and_runs() {
     lake.finish_run(&id, "done", &json!({"steps": 3})).await.unwrap();
     assert_eq!(lake.runs("p", 10).await.unwrap()[0].status, "done");
     assert!(lake.finish_run("nope", "done", &json!({})).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_table_survives_the_catalog() {
+    let test = TestLake::new().await;
+    let schema = Schema::new(vec![Field::new("a", DataType::UInt16, false), Field::new("b", DataType::Utf8View, true)]);
+    let entry = ExternalEntry {
+        name: TableName::bare("t"),
+        format: "csv".into(),
+        location: "data/*.csv".into(),
+        options: BTreeMap::from([("delimiter".into(), ";".into())]),
+        schema: Some(Arc::new(schema.clone())),
+        partition_columns: vec![("day".into(), DataType::Date32)],
+        created_ms: 0,
+    };
+    assert!(test.lake.create_external(entry, false, false).await.unwrap());
+    let other = Lake::open(test.lake.options().clone()).await.unwrap();
+    let back = match other.resolve(&TableName::bare("t"), At::Latest).await.unwrap() {
+        Relation::External(back) => back,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(back.schema.unwrap().as_ref(), &schema);
+    assert!(back.created_ms > 0);
+    assert_eq!(back.partition_columns, [("day".to_owned(), DataType::Date32)]);
+    assert_eq!((back.options["delimiter"].as_str(), back.location.as_str()), (";", "data/*.csv"));
 }

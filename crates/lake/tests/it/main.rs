@@ -5,7 +5,9 @@
 mod catalog;
 mod concurrency;
 mod crash;
+mod errors;
 mod place;
 mod raw_files;
 mod support;
 mod tables;
+mod types;

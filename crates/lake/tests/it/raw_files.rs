@@ -138,3 +138,78 @@ async fn folders_globs_partitions_and_compression() {
     lake.file("d/year=2013/month=02/c.csv", "x,id\nc,3\n");
     assert_ne!(first, external::fingerprint(&lake.lake, &entry).await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_say_what_would_be_right() {
+    let lake = TestLake::new().await;
+    let path = lake.file("a.csv", "a;b\n1;2\n");
+    assert_eq!(lake.raw(&path, &[("format.delimiter", ";")], ALL).await.unwrap(), "a b\n1 2");
+    for (name, value, says) in [
+        ("on_error", "ignore", "option 'on_error' is 'ignore'; use 'fail' or 'skip'"),
+        ("quote", "''", "option 'quote' is ''''; use one ASCII character"),
+    ] {
+        assert_eq!(lake.raw(&path, &[(name, value)], ALL).await.unwrap_err().to_string(), says);
+    }
+}
+
+#[test]
+fn names_tell_formats() {
+    let format = |path: &str| external::entry_for_path(path).ok().map(|entry| entry.format);
+    assert_eq!(format("s3://b/x/*.CSV.gz").as_deref(), Some("csv"));
+    assert_eq!(format("x.jsonl").as_deref(), Some("json"));
+    assert_eq!((format("x.txt"), format("x.gz")), (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_match_as_a_shell_does() {
+    let lake = TestLake::new().await;
+    for path in ["g/a.csv", "g/x/a.csv", "g/x/y/a.csv", "g/day=1/part-7.csv", "g/a5.tsv", "g/a b%2.csv"] {
+        lake.file(path, "n\n1\n");
+    }
+    lake.file("g/a.csv.gz", "not read");
+    let count = async |pattern: &str| {
+        let glob = lake.folder.path().join("g").join(pattern).to_str().unwrap().to_owned();
+        lake.raw(&glob, &[], "SELECT count(*) AS n FROM raw").await.map_err(|error| error.to_string())
+    };
+    for (pattern, files) in [
+        ("*.csv", 2),
+        ("?.csv", 1),
+        ("*/a.csv", 1),
+        ("**/*.csv", 5),
+        ("day=*/part-?.csv", 1),
+        ("a[0-9].tsv", 1),
+        ("{a4,a5}.tsv", 1),
+    ] {
+        assert_eq!(count(pattern).await, Ok(format!("n\n{files}")), "{pattern}");
+    }
+    assert!(count("a[!0-9].csv").await.unwrap_err().starts_with("no file matches"));
+    assert!(count("{a,b.csv").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_of_folder_names_are_the_narrowest() {
+    let lake = TestLake::new().await;
+    for (number, (a, b, c)) in [("1", "01", "2013-01-01"), ("20", "02", "2013-01-02")].into_iter().enumerate() {
+        lake.file(&format!("p/a={a}/b={b}/c={c}/d=a%20b/{number}.csv"), "n\n1\n");
+    }
+    let glob = lake.folder.path().join("p/**/*.csv").to_str().unwrap().to_owned();
+    let sql = "SELECT arrow_typeof(a) AS a, arrow_typeof(b) AS b, arrow_typeof(c) AS c, d FROM raw LIMIT 1";
+    assert_eq!(lake.raw(&glob, &[], sql).await.unwrap(), "a b c d\nInt64 Utf8 Date32 a b");
+}
+
+/// The bytes come in chunks of a few kilobytes: whatever a chunk cuts in two must not matter.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_values_may_be_cut_anywhere() {
+    let lake = TestLake::new().await;
+    for pad in 0..24 {
+        let value = |n: usize| format!("{{\"n\":{n},\"s\":\"}}]\\\"{{\",\"v\":[{{\"k\":[1]}},{{\"k\":[2]}}]}}");
+        let values: Vec<String> = (0..1000).map(value).collect();
+        let lines = format!("{}{}\r\n\n{}", " ".repeat(pad), values[0], values[1..].join("\r\n"));
+        let array = format!("{}[\n {}]\n", " ".repeat(pad), values.join(",\n "));
+        for (name, text) in [("a.jsonl", lines), ("b.json", array)] {
+            let path = lake.file(name, text);
+            let rows = lake.raw(&path, &[], "SELECT count(*) AS c, sum(n) AS n, max(s) AS s FROM raw").await.unwrap();
+            assert_eq!(rows, "c n s\n1000 499500 }]\"{", "{name}, {pad}");
+        }
+    }
+}

@@ -325,3 +325,40 @@ async fn a_scan_survives_a_plan_codec_free_reload() {
     let plan = lake.context.sql("SELECT id FROM t").await.unwrap().create_physical_plan().await.unwrap();
     assert!(displayable(plan.as_ref()).indent(false).to_string().starts_with("DataSourceExec"), "{plan:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_have_plain_names_that_are_never_used_again() {
+    let lake = TestLake::new().await;
+    let folders = || -> Vec<String> {
+        let tables = std::fs::read_dir(lake.folder.path().join("lake/tables")).unwrap();
+        tables.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    lake.create("Flüge x", "SELECT 1 AS a").await;
+    let first = folders();
+    assert!(first[0].starts_with("main.Fl_ge_x-") && first.len() == 1, "{first:?}");
+    lake.lake.rename_table(&name("Flüge x"), &name("old")).await.unwrap();
+    lake.create("Flüge x", "SELECT 2 AS a").await;
+    assert_eq!(folders().len(), 2);
+    assert_eq!(lake.table("old", At::Latest).await.row_count(), Some(1));
+    for bad in [TableName::new("..", "t"), TableName::new("main", "a/b"), TableName::new("main", "../t")] {
+        assert_eq!(lake.lake.create_view(&bad, "SELECT 1", false, false).await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(TableName::bare("flights").to_string(), "flights");
+    assert_eq!(TableName::new("raw", "Flight Delays").to_string(), "raw.\"Flight Delays\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_looked_up_among_commits_alone() {
+    let lake = TestLake::new().await;
+    lake.create("t", "SELECT 0 AS id").await;
+    for id in 1..=21 {
+        lake.append("t", &format!("SELECT {id} AS id")).await.unwrap();
+    }
+    let table = std::fs::read_dir(lake.folder.path().join("lake/tables")).unwrap().next().unwrap().unwrap().path();
+    let log = table.join("_delta_log");
+    assert!(log.join("00000000000000000020.checkpoint.parquet").exists(), "there is a checkpoint among the commits");
+    std::fs::write(log.join("_commit_0a.json.tmp"), "").unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    assert_eq!(lake.table("t", At::TimestampMs(now + 1_000_000)).await.version(), 21);
+    assert_eq!(lake.table("t", At::Version(20)).await.row_count(), Some(21));
+}

@@ -413,26 +413,3 @@ fn sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     uncapitalized(&with_sql_types(text.trim_end_matches('.')))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn strips_nested_prefixes() {
-        assert_eq!(sentence("Arrow error: External error: Execution error: Something failed."), "something failed");
-        assert_eq!(sentence("UPDATE is odd"), "UPDATE is odd");
-    }
-
-    #[test]
-    fn tells_which_operator_and_what_to_do() {
-        let text = "Additional allocation failed for HashJoinInput[0] with top memory consumers ..\nError: \
-                    Failed to allocate additional 1.2 MB for HashJoinInput[0] with 0.0 B already allocated for this \
-                    reservation - 3.0 KB remain available for the total memory pool: fair(pool_size: 10.0 MB)";
-        assert_eq!(
-            exhausted(text),
-            "the memory limit of 10.0 MB is too low for the build side of a hash join, which cannot spill; raise the \
-             limit with --memory or SET memory_limit, or lower threads, or read fewer columns or rows"
-        );
-    }
-}

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod join_order;
+mod cancel;
+mod codec;
+mod errors;
+mod features;
 mod models;
