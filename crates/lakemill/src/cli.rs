@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::memory::MemoryLimit;
 use crate::output::Format;
@@ -179,13 +179,8 @@ pub(crate) enum SummaryFormat {
 
 At the prompt, \\? lists the backslash commands; Ctrl-C cancels a statement, Ctrl-D leaves.")]
 pub(crate) struct SqlArgs {
-    /// Run this SQL and leave (repeatable)
-    #[arg(short, long = "command", value_name = "SQL")]
-    pub(crate) commands: Vec<String>,
-
-    /// Run the SQL in this file and leave; - is standard input (repeatable)
-    #[arg(short, long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) scripts: Scripts,
 
     /// The form of the rows [default: by the ending of --output, else table]
     #[arg(long, value_name = "FORMAT")]
@@ -206,6 +201,56 @@ pub(crate) struct SqlArgs {
     /// Print neither row counts nor messages
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// What -c and -f say, in the order of the command line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scripts(pub(crate) Vec<ScriptArg>);
+
+/// One -c or -f.
+#[derive(Clone, Debug)]
+pub(crate) enum ScriptArg {
+    Command(String),
+    File(PathBuf),
+}
+
+// Without a doc comment: it would be taken for the subcommand's.
+#[derive(Args, Debug)]
+struct ScriptOptions {
+    /// Run this SQL and leave (repeatable)
+    #[arg(short, long = "command", value_name = "SQL")]
+    commands: Vec<String>,
+
+    /// Run the SQL in this file and leave; - is standard input (repeatable)
+    #[arg(short, long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+}
+
+impl Args for Scripts {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        ScriptOptions::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        ScriptOptions::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Scripts {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let ScriptOptions { commands, files } = ScriptOptions::from_arg_matches(matches)?;
+        let places = |id| matches.indices_of(id).into_iter().flatten();
+        let commands = places("commands").zip(commands.into_iter().map(ScriptArg::Command));
+        let files = places("files").zip(files.into_iter().map(ScriptArg::File));
+        let mut placed: Vec<(usize, ScriptArg)> = commands.chain(files).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        Ok(Self(placed.into_iter().map(|(_, script)| script).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// List the tables and views of the lake, or describe one of them

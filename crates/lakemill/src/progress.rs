@@ -11,7 +11,7 @@ use crate::interrupt::CancelFlag;
 use crate::output::grouped;
 
 /// A statement that is done sooner than this draws nothing.
-const DRAW_AFTER: Duration = Duration::from_millis(500);
+const DRAW_AFTER: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Watches one statement.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use futures::FutureExt;
 
-use crate::cli::{GlobalArgs, SqlArgs};
+use crate::cli::{GlobalArgs, ScriptArg, SqlArgs};
 use crate::engine::Engine;
 use crate::failure;
 use crate::interrupt::CancelFlag;
@@ -18,7 +18,7 @@ use crate::sql::runner::{Runner, Script, Settings};
 /// Runs what -c and -f say, or a pipe, or the prompt.
 pub(super) fn run(global: &GlobalArgs, args: &SqlArgs) -> Result<u8> {
     let engine = Engine::start(global)?;
-    let prompt = args.commands.is_empty() && args.files.is_empty() && io::stdin().is_terminal();
+    let prompt = args.scripts.0.is_empty() && io::stdin().is_terminal();
     let by_name = args.output.as_deref().and_then(Path::to_str).and_then(Format::of_file_name);
     let settings = Settings {
         format: args.format.or(by_name).unwrap_or(Format::Table),
@@ -44,20 +44,19 @@ pub(super) fn run(global: &GlobalArgs, args: &SqlArgs) -> Result<u8> {
     Ok(first_error.map_or(0, |error| failure::exit_code(&error)))
 }
 
-/// Runs the commands, then the files; with neither, standard input.
+/// Runs what -c and -f say, in their order; with neither, standard input.
 async fn scripts(runner: &mut Runner<'_>, args: &SqlArgs, flag: &CancelFlag) -> Result<()> {
-    for text in &args.commands {
-        if runner.script(Script { name: None, text }, flag).await? == Flow::Quit {
-            return Ok(());
-        }
-    }
-    for path in &args.files {
-        if runner.file(path, flag).await? == Flow::Quit {
-            return Ok(());
-        }
-    }
-    if args.commands.is_empty() && args.files.is_empty() {
+    if args.scripts.0.is_empty() {
         runner.file(Path::new("-"), flag).await?;
+    }
+    for script in &args.scripts.0 {
+        let flow = match script {
+            ScriptArg::Command(text) => runner.script(Script { name: None, text }, flag).await?,
+            ScriptArg::File(path) => runner.file(path, flag).await?,
+        };
+        if flow == Flow::Quit {
+            break;
+        }
     }
     Ok(())
 }

@@ -67,6 +67,22 @@ fn control_c_cancels_the_statement_and_control_d_leaves() {
 }
 
 #[test]
+fn a_long_query_says_how_many_rows_it_has_read() {
+    let place = Place::new();
+    let endless = "SELECT count(*) FROM generate_series(1,1000000) a, generate_series(1,1000000) b";
+    let mut command = place.lakemill(&["sql", "-c", endless]);
+    command.env("TERM", "xterm");
+    let mut session = spawn_command(command, Some(WAIT_MS)).unwrap();
+    session.exp_regex("reading, [0-9,]+ rows").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_string("cancelled").unwrap();
+    session.exp_eof().unwrap();
+    // Not a terminal: nothing but the answer.
+    let quick = place.sql("SELECT count(*) AS n FROM generate_series(1, 1000) a", &["--format", "csv"]).ok();
+    assert_eq!((quick.stdout.as_str(), quick.stderr.as_str()), ("n\n1000\n", ""));
+}
+
+#[test]
 fn control_c_clears_what_was_typed() {
     let place = Place::new();
     let mut session = start(&place);

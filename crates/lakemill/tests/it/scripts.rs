@@ -21,6 +21,20 @@ fn commands_run_in_order_and_stop_at_the_first_error() {
 }
 
 #[test]
+fn commands_and_files_run_in_the_order_of_the_command_line() {
+    let place = Place::new();
+    place.write("two.sql", "SELECT 2 AS b;");
+    place.write("four.sql", "SELECT 4 AS d;");
+    let arguments = ["-c", "SELECT 1 AS a", "-f", "two.sql", "--command", "SELECT 3 AS c", "--file=four.sql"];
+    let out = Finished::of(place.lakemill(&["sql", "--format", "csv"]).args(arguments)).ok();
+    assert_eq!(out.stdout, "a\n1\nb\n2\nc\n3\nd\n4\n");
+    let out =
+        Finished::of(&mut place.lakemill(&["sql", "--format", "csv", "-f", "two.sql", "-c", "\\q", "-f", "four.sql"]))
+            .ok();
+    assert_eq!(out.stdout, "b\n2\n");
+}
+
+#[test]
 fn keep_going_goes_on_and_keeps_the_first_exit_code() {
     let place = Place::new();
     let script = "SELECT 1 AS a; SELECT nope; SELEKT 2; SELECT 3 AS c;";
