@@ -154,6 +154,21 @@ pub(crate) fn report(error: &anyhow::Error) {
     let _ = io::stderr().write_all(rendered(error).as_bytes());
 }
 
+/// Says nothing of a panic that is no failure. When the end of an upload fails, as on a full disk, deltalake cancels the
+/// upload by a function of object_store that panics at this point, catches that, and returns the error of the upload.
+pub(crate) fn hush_caught_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload().downcast_ref::<&str>().copied();
+        let place = panic.location().map(|location| location.file()).unwrap_or_default();
+        let caught =
+            said == Some("Already shut down") && place.contains("object_store") && place.ends_with("buffered.rs");
+        if !caught {
+            report(panic);
+        }
+    }));
+}
+
 /// The error as it is printed.
 fn rendered(error: &anyhow::Error) -> String {
     if error.chain().any(|cause| cause.is::<Cancelled>()) {

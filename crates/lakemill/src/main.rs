@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         return ExitCode::from(ErrorKind::Invalid.exit_code());
     }
     let cli = cli::Cli::parse();
+    failure::hush_caught_panics();
     // A panic has printed what it is about. It is a bug, and has the exit code of one.
     let outcome = std::panic::catch_unwind(|| command::run(&cli)).unwrap_or_else(|_| {
         Err(failure::Problem::new(ErrorKind::Internal, "the engine has stopped unexpectedly").into())

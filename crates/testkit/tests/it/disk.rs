@@ -38,6 +38,7 @@ fn a_full_disk_is_an_exhausted_error_and_loses_nothing() -> Result<()> {
     let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["code 5", "code 5", "n", "1000", "n", "1010"], "{said}\n{errors}");
     assert!(errors.contains("space") || errors.contains("full"), "{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
     Ok(())
 }
 
