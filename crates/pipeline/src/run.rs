@@ -83,20 +83,6 @@ impl Pipeline {
         cancel: &Cancel,
     ) -> Result<RunSummary> {
         let lock = lock::take(session, &self.name).await?;
-        let summary = self.run_alone(session, options, observer, cancel).await;
-        if let Some(lock) = lock {
-            lock.release().await;
-        }
-        summary
-    }
-
-    async fn run_alone(
-        &self,
-        session: &Session,
-        options: &RunOptions,
-        observer: Arc<dyn RunObserver>,
-        cancel: &Cancel,
-    ) -> Result<RunSummary> {
         let watch = Stopwatch::start();
         let started_ms = session.clock().now_ms();
         let graph = Graph::of(self, session)?;
@@ -143,6 +129,9 @@ impl Pipeline {
             session.lake().finish_run(&summary.run, status, &detail).await?;
         }
         runner.observer.event(&RunEvent::Finished(&summary));
+        if let Some(lock) = lock {
+            lock.release().await;
+        }
         Ok(summary)
     }
 }

@@ -55,6 +55,21 @@ fn a_lake_from_a_newer_version() {
     place.sql("SELECT * FROM t", &[]).fails(2, "newer");
 }
 
+#[tokio::test]
+async fn a_catalog_from_a_newer_version() {
+    let place = Place::new();
+    place.sql("CREATE TABLE t AS SELECT 1 AS a", &[]).ok();
+    sqlx::any::install_default_drivers();
+    let catalog = format!("sqlite://{}", place.path("lake/catalog.db").display());
+    let pool = sqlx::AnyPool::connect(&catalog).await.unwrap();
+    sqlx::query("UPDATE lakemill_catalog SET value = 42 WHERE name = 'schema_version'").execute(&pool).await.unwrap();
+    pool.close().await;
+    for command in [&["sql", "-c", "SELECT * FROM t"][..], &["tables"], &["models"]] {
+        let out = Finished::of(&mut place.lakemill(command));
+        out.fails(2, "catalog.db' has schema version 42, and this lakemill knows up to 1; use a newer lakemill");
+    }
+}
+
 #[test]
 fn a_folder_that_cannot_be_written() {
     let place = Place::new();

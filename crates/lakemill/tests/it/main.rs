@@ -7,5 +7,6 @@ mod interrupt;
 mod lakes;
 mod listings;
 mod prompt;
+mod runs;
 mod scripts;
 mod support;
