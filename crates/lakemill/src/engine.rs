@@ -49,10 +49,7 @@ impl Engine {
             .enable_all()
             .build()
             .context("cannot start threads")?;
-        let interrupts = {
-            let _within = runtime.enter();
-            Interrupts::listen()
-        };
+        let interrupts = Interrupts::listen();
         Ok(Self {
             global: global.clone(),
             runtime: Some(runtime),

@@ -1,9 +1,10 @@
 //! Ctrl-C and SIGTERM: the first asks what is running to stop, the second stops the process.
 
-use std::sync::Arc;
-
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
 use crate::failure::EXIT_CANCELLED;
@@ -45,7 +46,7 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Begins to listen. Call it within the runtime.
+    /// Begins to listen.
     pub(crate) fn listen() -> Self {
         let interrupts = Self { current: Arc::default() };
         spawn_listener(interrupts.clone());
@@ -72,33 +73,45 @@ impl Interrupts {
     }
 }
 
-#[cfg(unix)]
+/// Listens on a thread with a runtime of its own: a query may keep all threads of the engine's busy.
 fn spawn_listener(interrupts: Interrupts) {
+    let (registered, wait) = mpsc::channel();
+    let listen = move || {
+        if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
+            runtime.block_on(listen(&interrupts, &registered));
+        }
+    };
+    // Without a thread, signals do what they do by default.
+    if thread::Builder::new().name("signals".to_owned()).spawn(listen).is_ok() {
+        // A Ctrl-C that comes now must not kill the process: wait until the signals are registered.
+        let _ = wait.recv();
+    }
+}
+
+#[cfg(unix)]
+async fn listen(interrupts: &Interrupts, registered: &mpsc::Sender<()>) {
     use tokio::signal::unix::{SignalKind, signal};
 
-    // Registered here and not in the task: a Ctrl-C that comes before the task's first turn must not kill the process.
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(()) = interrupt.recv() => interrupts.signal(),
-                Some(()) = terminate.recv() => interrupts.signal(),
-                else => return,
-            }
+    let _ = registered.send(());
+    loop {
+        tokio::select! {
+            Some(()) = interrupt.recv() => interrupts.signal(),
+            Some(()) = terminate.recv() => interrupts.signal(),
+            else => return,
         }
-    });
+    }
 }
 
 #[cfg(not(unix))]
-fn spawn_listener(interrupts: Interrupts) {
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            interrupts.signal();
-        }
-    });
+async fn listen(interrupts: &Interrupts, registered: &mpsc::Sender<()>) {
+    let _ = registered.send(());
+    while tokio::signal::ctrl_c().await.is_ok() {
+        interrupts.signal();
+    }
 }
 
 /// Ends the process. What is not committed is lost; what is, is safe.

@@ -216,7 +216,14 @@ fn note(engine: &Engine) -> Option<String> {
 
 /// Executes a statement; it stops itself when the flag is set. One that had begun to commit is done all the same.
 async fn execute(session: &Session, parsed: &Parsed, watch: &Watch, flag: &CancelFlag) -> Result<Outcome> {
-    match session.execute(parsed, watch.observer()).await {
+    let mut work = session.execute(parsed, watch.observer()).boxed_local();
+    let done = tokio::select! {
+        biased;
+        done = &mut work => done,
+        // The next poll sees the flag.
+        () = flag.wait() => work.await,
+    };
+    match done {
         Ok(executed) => Ok(executed.outcome),
         // What fails because it was told to stop has not failed.
         Err(_) if flag.is_set() => Err(Cancelled.into()),

@@ -1,5 +1,6 @@
 //! Progress and cancellation: the figures of a running plan, told to the statement's observer.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -113,21 +114,21 @@ pub(super) async fn watched<T>(
 
 /// Awaits `work`; drops it, and with it all it has begun, when the observer cancels before it begins to commit.
 /// From then on it is awaited: what a commit under way comes to is known by its end alone.
+///
+/// The observer is asked at every poll. Ticks bring polls about, and so may the caller, which needs no thread of the
+/// runtime for it: a query may keep all of them busy.
 pub(super) async fn stoppable<T>(observer: &dyn Observer, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let mark = CommitMark::default();
     let mut ticks = ticks();
     let mut work = Box::pin(mark.during(work));
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut work => return result,
-            _ = ticks.tick() => {
-                if observer.is_cancelled() && !mark.is_set() {
-                    return Err(Error::cancelled());
-                }
-            }
+    poll_fn(|context| {
+        if observer.is_cancelled() && !mark.is_set() {
+            return Poll::Ready(Err(Error::cancelled()));
         }
-    }
+        while ticks.poll_tick(context).is_ready() {}
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 fn ticks() -> Interval {
@@ -156,10 +157,10 @@ impl Stream for Observed {
     type Item = DataFusionResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.observer.is_cancelled() {
+            return Poll::Ready(Some(Err(DataFusionError::External(Box::new(Error::cancelled())))));
+        }
         while self.ticks.poll_tick(context).is_ready() {
-            if self.observer.is_cancelled() {
-                return Poll::Ready(Some(Err(DataFusionError::External(Box::new(Error::cancelled())))));
-            }
             self.probe.report(self.observer.as_ref(), "reading");
         }
         self.rows.as_mut().poll_next(context)

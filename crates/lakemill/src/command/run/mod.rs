@@ -43,16 +43,16 @@ async fn execute(
     flag: &CancelFlag,
 ) -> Result<()> {
     let cancel = Cancel::new();
-    let on_interrupt = {
-        let (flag, cancel) = (flag.clone(), cancel.clone());
-        tokio::spawn(async move {
-            flag.wait().await;
-            cancel.cancel();
-        })
-    };
     let view = Arc::new(RunView::new(args.format));
-    let summary = pipeline.run(session, options, view.clone(), &cancel).await;
-    on_interrupt.abort();
+    let mut run = pipeline.run(session, options, view.clone(), &cancel).boxed_local();
+    let summary = tokio::select! {
+        biased;
+        summary = &mut run => summary,
+        () = flag.wait() => {
+            cancel.cancel();
+            run.await
+        }
+    };
     view.clear();
     let summary = summary?;
     let path = match summary.is_finished() {
