@@ -58,8 +58,9 @@ impl VisitorMut for Pinning {
     }
 }
 
-/// `flights` of `data/flights.csv.gz`.
+/// `flights` of `data/flights.csv.gz` and of `data/flights/`.
 fn stem(file: &str) -> Ident {
+    let file = file.trim_end_matches('/');
     let name = file.rsplit('/').next().unwrap_or(file);
     let stem = name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or(name);
     Ident::with_quote('"', stem)

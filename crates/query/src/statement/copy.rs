@@ -24,6 +24,7 @@ use crate::session::StatementScope;
 pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> Result<Outcome> {
     let mut copy = copy.clone();
     let overwrite = take_overwrite(&mut copy)?;
+    refuse_encryption(&copy)?;
     let target = copy.target.clone();
     let statement = DFStatement::CopyTo(copy);
     let plan = scope.plan(statement).await?;
@@ -37,6 +38,16 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     let count = count_of(&collect(scope, &plan).await?);
     scope.record_write(ObjectRef::file(&target), ObjectVersion::Fingerprint(format!("{count} rows")));
     Ok(Outcome::Done(Summary::new(format!("wrote {} to {target}", rows(count))).with_rows(count)))
+}
+
+/// The options would be taken, and the file written for all to read.
+fn refuse_encryption(copy: &CopyToStatement) -> Result<()> {
+    match copy.options.iter().find(|(key, _)| key.to_lowercase().contains("crypto.")) {
+        Some((key, _)) => Err(Error::invalid(format!(
+            "option '{key}' is not supported: Parquet files are written without encryption"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn take_overwrite(copy: &mut CopyToStatement) -> Result<bool> {
