@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod join_order;
 mod cancel;
 mod codec;
 mod errors;
 mod features;
+mod join_order;
 mod models;
