@@ -207,7 +207,7 @@ impl Connection {
 
     /// Answers as DataFusion does: INSERT gives one row with a count, and paths below `workspace`, without its first
     /// slash, begin with a word that stands for it.
-    pub(crate) fn as_datafusion(mut self, workspace: String) -> Self {
+    pub(crate) fn answering_as_datafusion(mut self, workspace: String) -> Self {
         self.workspace = Some(workspace);
         self
     }

@@ -207,7 +207,7 @@ async fn run_file(file: String, known: BTreeSet<u32>) -> Result<FileOutcome> {
         let connection = Connection::open(lake.clone(), options.clone());
         let workspace = workspace.clone();
         async move {
-            let mut connection = connection.map_err(Failure::from)?.as_datafusion(workspace);
+            let mut connection = connection.map_err(Failure::from)?.answering_as_datafusion(workspace);
             for setting in SETTINGS {
                 connection.run(setting).await?;
             }

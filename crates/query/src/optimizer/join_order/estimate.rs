@@ -132,7 +132,7 @@ fn values(statistics: &Statistics, index: usize, rows: f64) -> Values {
     let Some(column) = statistics.column_statistics.get(index) else { return Values { distinct: rows, bounds: None } };
     let bound = |value: &Precision<ScalarValue>| value.get_value().and_then(number);
     let bounds = bound(&column.min_value).zip(bound(&column.max_value));
-    let discrete = column.min_value.get_value().is_some_and(|value| is_discrete(value));
+    let discrete = column.min_value.get_value().is_some_and(is_discrete);
     let range = bounds.filter(|_| discrete).map_or(rows, |(min, max)| max - min + 1.0);
     let distinct = column.distinct_count.get_value().map_or(range, |distinct| *distinct as f64);
     Values { distinct: distinct.min(rows).max(1.0), bounds }
