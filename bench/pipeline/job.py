@@ -26,7 +26,7 @@ def lakemill(folder, threads, binary):
     query = "SELECT model, roc_auc, log_loss FROM evaluation"
     rows = list(csv.DictReader(io.StringIO(said([*command, "sql", "-q", "--format", "csv", "-c", query]))))
     scored = said([*command, "sql", "-q", "--format", "csv", "-c", "SELECT count(*) AS n FROM december_predictions"])
-    version = said([binary, "--version"]).split()[-1]
+    version = said([binary, "--version"]).split()[1]
     by_model = {row["model"]: row for row in rows}
     trees, linear = by_model["delay_trees"], by_model["delay_linear"]
     return version, {
