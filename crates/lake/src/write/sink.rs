@@ -17,7 +17,7 @@ use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::{Action, Add};
 use deltalake::logstore::LogStoreRef;
 use deltalake::operations::get_num_idx_cols_and_stats_columns;
-use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::basic::Compression;
 use deltalake::parquet::file::properties::WriterProperties;
 use futures::StreamExt;
 use tokio::sync::{Mutex, mpsc, watch};
@@ -55,10 +55,11 @@ impl Written {
     }
 }
 
-/// How Lakemill writes Parquet.
+/// How Lakemill writes Parquet. Snappy: every reader knows it, and scans of Zstandard files took a quarter more
+/// processor time for files a fifth smaller.
 pub(super) fn writer_properties() -> WriterProperties {
     WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_created_by(concat!("lakemill ", env!("CARGO_PKG_VERSION")).to_owned())
         .build()

@@ -36,9 +36,17 @@ pub(super) fn context(lake: &Lake, options: &SessionOptions, memory: &MemoryLimi
     Ok(SessionContext::new_with_state(model::extend(optimizer::extend(builder)).build()))
 }
 
+/// Rows of a batch: the work per batch is spread over more rows, and a batch's columns still fit the cache.
+const BATCH_ROWS: usize = 16 * 1024;
+
+/// Up to this size one side of a join is gathered into one hash table for all threads; beyond, both sides are
+/// partitioned, which copies every row of the larger side.
+const GATHERED_BYTES: usize = 32 * 1024 * 1024;
+const GATHERED_ROWS: usize = 1_000_000;
+
 /// The settings.
 pub(super) fn session_config(options: &SessionOptions) -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    let mut config = SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
     if !options.create_tables_in_memory {
         config = config
             .with_default_catalog_and_schema(CATALOG, &options.default_namespace)
@@ -53,5 +61,7 @@ pub(super) fn session_config(options: &SessionOptions) -> SessionConfig {
     // Filters, those of joins included, are evaluated while Parquet is decoded: other columns are decoded for the
     // rows that are left.
     settings.execution.parquet.pushdown_filters = true;
+    settings.optimizer.hash_join_single_partition_threshold = GATHERED_BYTES;
+    settings.optimizer.hash_join_single_partition_threshold_rows = GATHERED_ROWS;
     config
 }
