@@ -46,11 +46,15 @@ const GATHERED_ROWS: usize = 1_000_000;
 
 /// The settings.
 pub(super) fn session_config(options: &SessionOptions) -> SessionConfig {
-    let mut config = SessionConfig::new().with_information_schema(true).with_batch_size(BATCH_ROWS);
+    let mut config = SessionConfig::new().with_information_schema(true);
     if !options.create_tables_in_memory {
         config = config
             .with_default_catalog_and_schema(CATALOG, &options.default_namespace)
-            .with_create_default_catalog_and_schema(false);
+            .with_create_default_catalog_and_schema(false)
+            .with_batch_size(BATCH_ROWS);
+        let optimizer = &mut config.options_mut().optimizer;
+        optimizer.hash_join_single_partition_threshold = GATHERED_BYTES;
+        optimizer.hash_join_single_partition_threshold_rows = GATHERED_ROWS;
     }
     if let Some(threads) = options.threads {
         config = config.with_target_partitions(threads.max(1));
@@ -61,7 +65,5 @@ pub(super) fn session_config(options: &SessionOptions) -> SessionConfig {
     // Filters, those of joins included, are evaluated while Parquet is decoded: other columns are decoded for the
     // rows that are left.
     settings.execution.parquet.pushdown_filters = true;
-    settings.optimizer.hash_join_single_partition_threshold = GATHERED_BYTES;
-    settings.optimizer.hash_join_single_partition_threshold_rows = GATHERED_ROWS;
     config
 }
