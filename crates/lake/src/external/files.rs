@@ -23,19 +23,18 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use url::Position;
 
 use super::discover::Found;
-use super::hive::{KeyedFile, keyed, select};
+use super::hive::{KeyedFile, KeyedFiles};
 use super::options::Format;
 use super::{cannot_read, file_format};
 use crate::error::Result;
-use crate::table::{pushdown, total};
+use crate::table::total;
 
 /// Files of one format as a table.
 #[derive(Debug)]
 pub(super) struct FileTable {
     found: Found,
     format: Format,
-    files: Vec<KeyedFile>,
-    partitions: Vec<(String, DataType)>,
+    files: KeyedFiles,
     file_schema: SchemaRef,
     /// The files' columns, then the partition columns.
     schema: SchemaRef,
@@ -49,17 +48,18 @@ impl FileTable {
         file_schema: SchemaRef,
         partitions: Vec<(String, DataType)>,
     ) -> Result<Self> {
-        let files = keyed(&found.files, &partitions)?;
-        let keys: Vec<FieldRef> = partitions
+        let files = KeyedFiles::new(&found.files, partitions)?;
+        let keys: Vec<FieldRef> = files
+            .columns()
             .iter()
             .enumerate()
             .map(|(at, (name, data_type))| {
-                Arc::new(Field::new(name, data_type.clone(), files.iter().any(|file| file.keys[at].is_null())))
+                Arc::new(Field::new(name, data_type.clone(), files.files().iter().any(|file| file.keys[at].is_null())))
             })
             .collect();
         let schema = Schema::new(file_schema.fields().iter().chain(&keys).cloned().collect::<Vec<_>>());
         let table_schema = TableSchema::builder(Arc::clone(&file_schema)).with_table_partition_cols(keys).build();
-        Ok(Self { found, format, files, partitions, file_schema, schema: Arc::new(schema), table_schema })
+        Ok(Self { found, format, files, file_schema, schema: Arc::new(schema), table_schema })
     }
 
     async fn plan(
@@ -69,7 +69,7 @@ impl FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let (files, rows_decide) = select(&self.files, &self.partitions, filters, state)?;
+        let (files, rows_decide) = self.files.select(filters, state)?;
         let limit = limit.filter(|_| !rows_decide);
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         if files.is_empty() {
@@ -164,8 +164,7 @@ impl TableProvider for FileTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        let keys: Vec<String> = self.partitions.iter().map(|(name, _)| name.clone()).collect();
-        Ok(filters.iter().map(|filter| pushdown(filter, &keys)).collect())
+        Ok(self.files.pushdown(filters))
     }
 
     async fn scan(

@@ -35,12 +35,11 @@ use super::bad_rows::{BAD_ROWS_METRIC, BadRows, Reporter};
 use super::cannot_read;
 use super::csv::CsvParser;
 use super::discover::{Found, RawFile};
-use super::hive::{KeyedFile, keyed, select};
+use super::hive::{KeyedFile, KeyedFiles};
 use super::json::JsonParser;
 use super::options::{Format, TextOptions};
 use super::parts::{Part, spread, whole};
 use crate::error::Result;
-use crate::table::pushdown;
 
 /// The bytes of a local file that are read at once.
 const BLOCK_BYTES: u64 = 512 * 1024;
@@ -59,10 +58,9 @@ pub(super) struct TextTable {
 #[derive(Debug)]
 struct TextSource {
     found: Found,
-    files: Vec<KeyedFile>,
+    files: KeyedFiles,
     /// The files' own columns, with the types that the parsers make.
     file_schema: SchemaRef,
-    partitions: Vec<(String, DataType)>,
     format: Format,
     options: TextOptions,
 }
@@ -83,8 +81,8 @@ impl TextTable {
         let own = parsed.fields().iter().map(|field| field.as_ref().clone());
         let keys = partitions.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), true));
         let schema = Arc::new(Schema::new(own.chain(keys).collect::<Vec<_>>()));
-        let files = keyed(&found.files, &partitions)?;
-        let source = TextSource { found, files, file_schema: parsed, partitions, format, options };
+        let files = KeyedFiles::new(&found.files, partitions)?;
+        let source = TextSource { found, files, file_schema: parsed, format, options };
         Ok(Self { source: Arc::new(source), schema })
     }
 }
@@ -108,8 +106,7 @@ impl TableProvider for TextTable {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        let keys: Vec<String> = self.source.partitions.iter().map(|(name, _)| name.clone()).collect();
-        Ok(filters.iter().map(|filter| pushdown(filter, &keys)).collect())
+        Ok(self.source.files.pushdown(filters))
     }
 
     async fn scan(
@@ -122,7 +119,7 @@ impl TableProvider for TextTable {
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&projection)?);
         let source = &self.source;
-        let (files, rows_decide) = select(&source.files, &source.partitions, filters, state)?;
+        let (files, rows_decide) = source.files.select(filters, state)?;
         let limit = limit.filter(|_| !rows_decide);
         let partitions = state.config().target_partitions();
         let groups = match limit {

@@ -7,14 +7,14 @@ use anyhow::Result;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
 use datafusion::catalog::TableProvider;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lakemill_lake::{At, Lake, LakeTable, LineageRecord, Relation, RelationKind, RelationSummary, TableName};
+use lakemill_lake::{At, Lake, LakeTable, LineageRecord, Relation, RelationKind, RelationSummary, TableName, sql_type};
 use lakemill_query::Session;
 use serde_json::{Value, json};
 
 use super::listing::{self, instant};
 use crate::cli::{GlobalArgs, TablesArgs};
 use crate::engine::look;
-use crate::output::{Format, sql_type_name};
+use crate::output::Format;
 
 /// Delta logs that are read at the same time for a list.
 const SNAPSHOTS_AT_ONCE: usize = 16;
@@ -140,7 +140,7 @@ fn table_properties(table: &LakeTable) -> Vec<(&'static str, Value)> {
 
 fn columns(fields: &arrow::datatypes::Fields) -> Result<RecordBatch> {
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(fields.iter().map(|f| f.name())));
-    let types: ArrayRef = Arc::new(StringArray::from_iter_values(fields.iter().map(|f| sql_type_name(f.data_type()))));
+    let types: ArrayRef = Arc::new(StringArray::from_iter_values(fields.iter().map(|f| sql_type(f.data_type()))));
     let nullable: ArrayRef = Arc::new(BooleanArray::from_iter(fields.iter().map(|f| Some(f.is_nullable()))));
     Ok(RecordBatch::try_from_iter_with_nullable([
         ("column", names, false),

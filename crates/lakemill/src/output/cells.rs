@@ -84,6 +84,14 @@ fn is_nested(data_type: &DataType) -> bool {
     }
 }
 
+/// Whether values of this type line up at their right end.
+pub(super) fn is_right_aligned(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_right_aligned(values),
+        other => other.is_numeric(),
+    }
+}
+
 /// Replaces what would break a line or move the cursor by its escape.
 pub(super) fn one_line(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.chars().any(char::is_control) {

@@ -8,8 +8,7 @@ use arrow::datatypes::Schema;
 use arrow::json::writer::EncoderOptions;
 
 use super::RowSink;
-use super::cells::{Cells, Nested};
-use super::types::is_right_aligned;
+use super::cells::{Cells, Nested, is_right_aligned};
 
 /// Writes a table that GitHub and most Markdown readers draw.
 pub(super) struct Markdown<'a> {

@@ -10,7 +10,6 @@ mod markdown;
 mod parquet;
 mod table;
 mod target;
-mod types;
 mod vertical;
 
 use std::io::Write;
@@ -22,7 +21,6 @@ use clap::ValueEnum;
 
 pub(crate) use table::{draw_texts, grouped};
 pub(crate) use target::{OutputFile, Target};
-pub(crate) use types::sql_type_name;
 
 /// The forms that rows can be printed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

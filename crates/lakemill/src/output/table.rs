@@ -11,9 +11,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::EncoderOptions;
 use console::{Style as Paint, measure_text_width, truncate_str};
+use lakemill_lake::sql_type;
 
-use super::cells::{Cells, Nested, one_line};
-use super::types::{is_right_aligned, sql_type_name};
+use super::cells::{Cells, Nested, is_right_aligned, one_line};
 use super::{RowSink, Style};
 
 /// No cell is wider than this, whatever the width of the terminal.
@@ -170,7 +170,7 @@ impl Grid {
     fn new(schema: &SchemaRef, rows: Vec<Vec<Option<String>>>, style: Style) -> Self {
         let column = |(index, field): (usize, &arrow::datatypes::FieldRef)| {
             let name = one_line(field.name()).into_owned();
-            let type_name = truncate_str(&sql_type_name(field.data_type()), CELL_WIDTH_MAX, GAP).into_owned();
+            let type_name = truncate_str(&sql_type(field.data_type()), CELL_WIDTH_MAX, GAP).into_owned();
             // A long type name (a STRUCT's) does not widen a column of short values.
             let type_width = measure_text_width(&type_name).min(24);
             let width = column_width(&name, &rows, index).max(type_width);
