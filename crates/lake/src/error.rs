@@ -206,7 +206,7 @@ fn classify_sqlx(error: &sqlx::Error) -> ErrorKind {
 
 /// Takes the libraries' headings off a text, and their final full stop.
 fn tidy(text: &str) -> String {
-    const HEADINGS: [&str; 14] = [
+    const HEADINGS: [&str; 15] = [
         "Generic DeltaTable error: ",
         "Generic error: ",
         "Kernel error: ",
@@ -214,6 +214,7 @@ fn tidy(text: &str) -> String {
         "Execution error: ",
         "Error during planning: ",
         "Arrow error: ",
+        "Cast error: ",
         "Parquet error: ",
         "Object Store error: ",
         "External: ",
