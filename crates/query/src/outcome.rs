@@ -2,9 +2,19 @@
 
 use std::fmt;
 
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 
 use crate::lineage::Lineage;
+
+/// What a statement takes and gives, known before it runs.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The types of `$1`, `$2` ..; `None` where nothing tells.
+    pub parameters: Vec<Option<DataType>>,
+    /// The columns of its rows; `None` of a statement without rows.
+    pub columns: Option<SchemaRef>,
+}
 
 /// An executed statement.
 #[derive(Debug)]

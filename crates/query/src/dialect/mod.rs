@@ -6,6 +6,7 @@
 //!
 //! Not here: names are not resolved and nothing is planned.
 
+mod bind;
 mod grammar;
 mod own;
 mod paths;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use lakemill_base::ErrorKind;
-use lakemill_lake::{ModelEntry, ModelName};
+use lakemill_lake::{Lake, ModelEntry, ModelName};
 use lakemill_learn::{Artifact, Model};
 use parking_lot::Mutex;
 
 use super::loaded::{LoadedModel, ModelHandle};
 use super::transform::Transform;
 use crate::lineage::{ObjectRef, ObjectVersion};
-use crate::session::StatementScope;
+use crate::session::{Session, StatementScope};
 use crate::{Error, Result};
 
 /// Models that a session keeps in memory; the one used longest ago goes first.
@@ -63,16 +63,7 @@ pub(crate) async fn load(scope: &StatementScope, name: &ModelName, version: Opti
     if let Some(model) = known {
         return Ok(model);
     }
-    let entry = scope.lake().model(name, version).await?;
-    let key = format!("{} {}", entry.version.path, entry.version.created_ms);
-    let model = match scope.session().models().get(&key) {
-        Some(model) => model,
-        None => {
-            let model = Arc::new(read(scope, entry).await?);
-            scope.session().models().put(key, Arc::clone(&model));
-            model
-        }
-    };
+    let model = fetch(scope.session(), scope.state(), name, version).await?;
     let handle = &model.handle;
     let object = ObjectRef::model(format!("{}.{}", handle.name.namespace, handle.name.model));
     scope.record_read(object, ObjectVersion::Version(handle.version));
@@ -80,10 +71,30 @@ pub(crate) async fn load(scope: &StatementScope, name: &ModelName, version: Opti
     Ok(model)
 }
 
-async fn read(scope: &StatementScope, entry: ModelEntry) -> Result<LoadedModel> {
+/// The model of a name at a version, from memory where the session has it.
+///
+/// # Errors
+/// As [`load`].
+pub(super) async fn fetch(
+    session: &Session,
+    state: &SessionState,
+    name: &ModelName,
+    version: Option<u64>,
+) -> Result<Arc<LoadedModel>> {
+    let entry = session.lake().model(name, version).await?;
+    let key = format!("{} {}", entry.version.path, entry.version.created_ms);
+    if let Some(model) = session.models().get(&key) {
+        return Ok(model);
+    }
+    let model = Arc::new(read(session.lake(), state, entry).await?);
+    session.models().put(key, Arc::clone(&model));
+    Ok(model)
+}
+
+async fn read(lake: &Lake, state: &SessionState, entry: ModelEntry) -> Result<LoadedModel> {
     let (name, version) = (entry.version.name.clone(), entry.version.version);
-    let (_, files) = scope.lake().load_model(&name, Some(version)).await?;
-    let state = scope.state().clone();
+    let (_, files) = lake.load_model(&name, Some(version)).await?;
+    let state = state.clone();
     let loaded = tokio::task::spawn_blocking(move || from_files(entry, files, &state));
     loaded.await.map_err(|error| Error::internal(format!("loading a model failed: {error}")))?
 }

@@ -19,6 +19,7 @@ mod parse;
 mod planner;
 mod predict;
 mod relation;
+mod scorer;
 mod statement;
 mod transform;
 mod unary;
@@ -39,6 +40,7 @@ use crate::session::{ModelArgument, StatementScope};
 pub(crate) use cache::{ScopeModels, SessionModels};
 pub use codec::ModelCodec;
 pub(crate) use parse::{ModelReference, ModelStatement, parse_prefix, referenced_models};
+pub use scorer::Scorer;
 pub(crate) use transform::rewrite_calls;
 
 impl ModelStatement {

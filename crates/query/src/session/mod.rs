@@ -2,6 +2,8 @@
 
 mod catalog;
 mod config;
+mod confinement;
+mod extension;
 mod information;
 mod memory;
 mod order_all;
@@ -21,9 +23,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use futures::TryStreamExt;
 use lakemill_base::Clock;
-use lakemill_lake::{DEFAULT_NAMESPACE, Lake, TableName};
+use lakemill_lake::{DEFAULT_NAMESPACE, Lake, ModelName, TableName};
 use parking_lot::RwLock;
 
+pub use confinement::Confinement;
+pub use extension::Extension;
 use memory::MemoryLimit;
 pub(crate) use memory::parse_size;
 pub(crate) use scope::{
@@ -32,9 +36,9 @@ pub(crate) use scope::{
 
 use crate::dialect::{Grammar, Parsed, parse_script};
 use crate::error::Result;
-use crate::model::SessionModels;
+use crate::model::{Scorer, SessionModels};
 use crate::observer::{NoObserver, Observer};
-use crate::outcome::{Executed, Outcome};
+use crate::outcome::{Description, Executed, Outcome};
 use crate::statement;
 
 /// How a session uses the machine.
@@ -50,6 +54,8 @@ pub struct SessionOptions {
     pub default_namespace: String,
     /// Whether CREATE TABLE makes tables that live in memory and end with the session.
     pub create_tables_in_memory: bool,
+    /// What statements may reach beside the lake; `None`: all that the process may.
+    pub confinement: Option<Confinement>,
 }
 
 impl Default for SessionOptions {
@@ -60,6 +66,7 @@ impl Default for SessionOptions {
             spill_dir: None,
             default_namespace: DEFAULT_NAMESPACE.to_owned(),
             create_tables_in_memory: false,
+            confinement: None,
         }
     }
 }
@@ -76,7 +83,8 @@ struct SessionInner {
     context: SessionContext,
     namespace: RwLock<String>,
     prepared: RwLock<HashMap<String, Parsed>>,
-    models: SessionModels,
+    models: Arc<SessionModels>,
+    extension: Extension,
     /// Tables that live in memory and end with the session.
     temporary: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
 }
@@ -102,10 +110,46 @@ impl Session {
             context,
             namespace,
             prepared: RwLock::default(),
-            models: SessionModels::default(),
+            models: Arc::default(),
+            extension: Extension::default(),
             temporary: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A session for another client: it shares the lake, the memory limit and the models that are loaded; variables,
+    /// temporary tables and prepared statements are its own. Its variables begin as this session's are now.
+    #[must_use]
+    pub fn client(&self) -> Self {
+        self.with_context(SessionContext::new_with_state(self.inner.context.state()), self.inner.extension.clone())
+    }
+
+    /// A session with schemas of a face's own, and with the functions that `set_up` registers.
+    ///
+    /// # Errors
+    /// What `set_up` gives.
+    pub fn extended(
+        &self,
+        extension: Extension,
+        set_up: impl FnOnce(&SessionContext) -> datafusion::error::Result<()>,
+    ) -> Result<Self> {
+        let context = SessionContext::new_with_state(self.inner.context.state());
+        set_up(&context)?;
+        Ok(self.with_context(context, extension))
+    }
+
+    fn with_context(&self, context: SessionContext, extension: Extension) -> Self {
+        let inner = SessionInner {
+            lake: self.inner.lake.clone(),
+            options: self.inner.options.clone(),
+            context,
+            namespace: RwLock::new(self.inner.options.default_namespace.clone()),
+            prepared: RwLock::default(),
+            models: Arc::clone(&self.inner.models),
+            extension,
+            temporary: RwLock::default(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Parses a script. Nothing is looked up yet.
@@ -124,6 +168,27 @@ impl Session {
     /// Whatever was wrong, with its line and column in the script where that is known.
     pub async fn execute(&self, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
         statement::execute(self, parsed, observer).await
+    }
+
+    /// A model made ready for rows that come one by one; `name` may have its namespace before it, and without a
+    /// `version` it is the newest.
+    ///
+    /// # Errors
+    /// Not found, with a suggestion; Data if its files are damaged.
+    pub async fn scorer(&self, name: &str, version: Option<u64>) -> Result<Scorer> {
+        let name = match name.split_once('.') {
+            Some((namespace, model)) => ModelName::new(namespace, model),
+            None => ModelName::new(self.namespace(), name),
+        };
+        Box::pin(Scorer::load(self, &name, version)).await
+    }
+
+    /// What a statement takes and gives, without running it.
+    ///
+    /// # Errors
+    /// Whatever planning finds wrong.
+    pub async fn describe(&self, parsed: &Parsed) -> Result<Description> {
+        Box::pin(statement::describe(self, parsed)).await
     }
 
     /// Plans a query for somebody else to run, such as a scheduler that sends parts of it elsewhere: the plan, whose
@@ -149,6 +214,11 @@ impl Session {
             };
         }
         Ok(batches)
+    }
+
+    /// The memory that statements hold now, in bytes.
+    pub fn memory_used_bytes(&self) -> usize {
+        self.inner.context.runtime_env().memory_pool.reserved()
     }
 
     /// The lake.
@@ -199,12 +269,36 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn set_namespace(&self, namespace: String) {
+    /// Makes `namespace` that of names that give none, as USE does; it is not asked whether it exists.
+    pub fn set_namespace(&self, namespace: String) {
         *self.inner.namespace.write() = namespace;
+    }
+
+    /// Makes a table known to this session alone, in the namespace of names that give none.
+    pub fn add_temporary(&self, name: &str, table: Arc<dyn TableProvider>) {
+        self.inner.temporary.write().insert(TableName::new(self.namespace(), name), table);
+    }
+
+    /// Forgets a table of this session.
+    pub fn remove_temporary(&self, name: &str) {
+        self.inner.temporary.write().remove(&TableName::new(self.namespace(), name));
     }
 
     pub(crate) fn temporary(&self) -> &RwLock<HashMap<TableName, Arc<dyn TableProvider>>> {
         &self.inner.temporary
+    }
+
+    /// What a face has added.
+    pub(crate) fn extension(&self) -> &Extension {
+        &self.inner.extension
+    }
+
+    /// Whether a statement may read or write files here.
+    ///
+    /// # Errors
+    /// Invalid, naming what may be reached.
+    pub(crate) fn check_location(&self, location: &str) -> Result<()> {
+        self.inner.options.confinement.as_ref().map_or(Ok(()), |confinement| confinement.check(location))
     }
 
     /// The models that were loaded so far.

@@ -287,6 +287,8 @@ impl StatementScope {
                 let function = function.map_err(|error| self.locate(error, position))?;
                 let key = function.pinned_name();
                 let position = arguments.first().and_then(spanned_position).or(position);
+                let location = &function.entry.location;
+                self.session.check_location(location).map_err(|error| self.locate(error, position))?;
                 return self.file(key, function.entry, position).await;
             }
             if let Some(file) = file_name(&relation.name) {
@@ -294,10 +296,14 @@ impl StatementScope {
                 if let Some(pinned) = self.pins.get(&key) {
                     return Ok(pinned);
                 }
+                self.session.check_location(file).map_err(|error| self.locate(error, position))?;
                 let entry = external::entry_for(self.lake(), file).await;
                 return self.file(key, entry.map_err(|error| self.locate(error.into(), position))?, position).await;
             }
             let name = self.table_name_in(&relation.name, namespace)?;
+            if let Some(provider) = self.added(&relation.name, &name).await? {
+                return Ok(provider);
+            }
             match &relation.version {
                 None => self.table(&name, At::Latest, name.clone(), position, depth).await,
                 Some(version) => {
@@ -306,6 +312,22 @@ impl StatementScope {
                 }
             }
         })
+    }
+
+    /// The relation of a schema that a face has added, where the name means one.
+    async fn added(&self, written: &ObjectName, name: &TableName) -> Result<Option<Arc<dyn TableProvider>>> {
+        let extension = self.session.extension();
+        let schema = match written.0.len() {
+            1 => extension.schema_of(&name.table),
+            _ => Some(name.namespace.as_str()),
+        };
+        let Some(schema) = schema.and_then(|schema| extension.schema(schema)) else { return Ok(None) };
+        let Some(provider) = schema.table(&name.table).await.map_err(|error| self.error(error))? else {
+            let names = schema.table_names();
+            let message = lakemill_base::unknown("table", &name.table, names.iter().map(String::as_str));
+            return Err(self.locate(Error::not_found(message), position_of(written)));
+        };
+        Ok(Some(self.pins.pin(name.clone(), provider)))
     }
 
     async fn table(

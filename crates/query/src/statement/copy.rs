@@ -26,6 +26,8 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     let overwrite = take_overwrite(&mut copy)?;
     refuse_encryption(&copy)?;
     let target = copy.target.clone();
+    let place = || scope.statement().literal_after("TO");
+    scope.session().check_location(&target).map_err(|error| scope.locate(error, place()))?;
     let statement = DFStatement::CopyTo(copy);
     let plan = scope.plan(statement).await?;
     let LogicalPlan::Copy(sink) = &plan else { return Err(Error::internal("a COPY did not plan as one")) };
@@ -34,7 +36,7 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
         true => clear_folder(scope, &target, overwrite).await,
         false => make_parent(&target),
     };
-    ready.map_err(|error| scope.locate(error, scope.statement().literal_after("TO")))?;
+    ready.map_err(|error| scope.locate(error, place()))?;
     let count = count_of(&collect(scope, &plan).await?);
     scope.record_write(ObjectRef::file(&target), ObjectVersion::Fingerprint(format!("{count} rows")));
     Ok(Outcome::Done(Summary::new(format!("wrote {} to {target}", rows(count))).with_rows(count)))

@@ -28,11 +28,13 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
             "CREATE EXTERNAL TABLE takes one LOCATION; a pattern such as 'data/*.csv' names many files",
         ));
     };
+    let place = || scope.statement().literal_after("LOCATION");
+    scope.session().check_location(location).map_err(|error| scope.locate(error, place()))?;
     let name = scope.table_name(&create.name)?;
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
     let locate_files = |error: lakemill_lake::Error| match error.kind() {
         ErrorKind::Invalid => locate(error),
-        _ => scope.locate(error.into(), scope.statement().literal_after("LOCATION")),
+        _ => scope.locate(error.into(), place()),
     };
     let schema = match create.columns.is_empty() {
         true => None,

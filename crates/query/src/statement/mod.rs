@@ -9,6 +9,7 @@ mod copy;
 mod create_table;
 mod delete;
 mod describe;
+mod description;
 mod drop;
 mod external;
 mod insert;
@@ -43,6 +44,7 @@ use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
+pub(crate) use description::describe;
 pub(crate) use query::stream;
 pub(crate) use variables::SETTINGS;
 

@@ -106,7 +106,11 @@ async fn run(scope: &StatementScope, statement: DFStatement) -> Result<()> {
 fn changeable(scope: &StatementScope, variable: &ObjectName) -> Result<ObjectName> {
     let full = full_name(variable);
     let name = full.to_string().to_lowercase();
+    let is_machine = name.starts_with("datafusion.runtime.") || name == "datafusion.execution.target_partitions";
     let instead = match name.as_str() {
+        _ if is_machine && scope.session().options().confinement.is_some() => {
+            Some("the server's memory, threads and disk are shared by its clients, and set when it starts")
+        }
         "search_path" | "schema" => Some("the default namespace is set by USE: USE name"),
         name => FIXED.iter().find(|(fixed, _)| *fixed == name).map(|(_, instead)| *instead),
     };

@@ -1,0 +1,176 @@
+//! Values for the placeholders `$1`, `$2` .. of a statement, put in as literals.
+//!
+//! The values enter the syntax tree, never the text: no value can be taken for anything but a value.
+//!
+//! **Architecture invariant:** a bound statement is an ordinary one; nothing after this knows of placeholders.
+
+use std::ops::ControlFlow;
+
+use arrow::array::Array;
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use lakemill_lake::sql_type;
+use sqlparser::ast::{Array as ArrayLiteral, CastKind, DataType as SqlType, Expr, Value, ValueWithSpan, VisitorMut};
+use sqlparser::parser::Parser;
+
+use super::grammar::LakemillDialect;
+use super::paths::visit_queries;
+use super::script::{Ast, Parsed};
+use crate::error::{Error, Result};
+
+/// PostgreSQL's protocol counts parameters in 16 bits.
+const PARAMETERS_MAX: usize = u16::MAX as usize;
+
+impl Parsed {
+    /// How many values the statement takes: the highest number among its placeholders.
+    ///
+    /// # Errors
+    /// Invalid: a placeholder that is no number, as `$name`.
+    pub fn parameter_count(&self) -> Result<usize> {
+        let mut ast = self.ast.clone();
+        let mut count = Count { highest: 0, wrong: None };
+        visit(&mut ast, &mut count);
+        match count.wrong {
+            Some(wrong) => {
+                Err(Error::invalid(format!("placeholder '{wrong}' is no number; write $1, $2 ..")).at(self.position()))
+            }
+            None => Ok(count.highest),
+        }
+    }
+
+    /// The statement with `values` in the place of `$1`, `$2` ..
+    ///
+    /// # Errors
+    /// Invalid: too few or too many values, or one of a type that SQL has no literal for.
+    pub fn bind(&self, values: &[ScalarValue]) -> Result<Self> {
+        let wanted = self.parameter_count()?;
+        if wanted != values.len() {
+            return Err(Error::invalid(format!("the statement takes {wanted} values, but {} are given", values.len())));
+        }
+        let literals = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
+        let mut bound = self.clone();
+        visit(&mut bound.ast, &mut Substitute { literals: &literals });
+        Ok(bound)
+    }
+}
+
+fn visit(ast: &mut Ast, visitor: &mut impl VisitorMut) {
+    match ast {
+        Ast::Sql(statement) => visit_queries(statement, visitor),
+        Ast::Model(statement) => statement.visit_query(visitor),
+        Ast::Own(_) => {}
+    }
+}
+
+/// The number of a placeholder: 3 of `$3`.
+fn number(placeholder: &str) -> Option<usize> {
+    placeholder.strip_prefix('$')?.parse().ok().filter(|number| (1..=PARAMETERS_MAX).contains(number))
+}
+
+fn placeholder(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Placeholder(text), .. }) => Some(text),
+        _ => None,
+    }
+}
+
+struct Count {
+    highest: usize,
+    wrong: Option<String>,
+}
+
+impl VisitorMut for Count {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(text) = placeholder(expr) {
+            match number(text) {
+                Some(number) => self.highest = self.highest.max(number),
+                None => self.wrong = Some(text.to_owned()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+struct Substitute<'a> {
+    literals: &'a [Expr],
+}
+
+impl VisitorMut for Substitute<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Some(literal) = placeholder(expr).and_then(number).and_then(|number| self.literals.get(number - 1)) {
+            *expr = literal.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A value as SQL would write it, of the same type.
+fn literal(value: &ScalarValue) -> Result<Expr> {
+    if let ScalarValue::Dictionary(_, inner) = value {
+        return literal(inner);
+    }
+    if value.is_null() {
+        return match value.data_type() {
+            DataType::Null => Ok(Expr::value(Value::Null)),
+            data_type => cast(Expr::value(Value::Null), &data_type),
+        };
+    }
+    match value {
+        ScalarValue::Boolean(Some(flag)) => Ok(Expr::value(Value::Boolean(*flag))),
+        ScalarValue::Int64(Some(number)) if *number >= 0 => Ok(Expr::value(Value::Number(number.to_string(), false))),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
+            Ok(Expr::value(Value::SingleQuotedString(text.clone())))
+        }
+        ScalarValue::Binary(Some(bytes))
+        | ScalarValue::LargeBinary(Some(bytes))
+        | ScalarValue::BinaryView(Some(bytes))
+        | ScalarValue::FixedSizeBinary(_, Some(bytes)) => {
+            let digits = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Expr::value(Value::HexStringLiteral(digits)))
+        }
+        ScalarValue::List(list) => elements(&list.value(0)),
+        ScalarValue::LargeList(list) => elements(&list.value(0)),
+        other if other.data_type().is_nested() => {
+            Err(Error::invalid(format!("a value of type {} cannot be a parameter", sql_type(&other.data_type()))))
+        }
+        other => {
+            let text = other.cast_to(&DataType::Utf8).map_err(Error::from)?;
+            let ScalarValue::Utf8(Some(text)) = text else {
+                return Err(Error::internal(format!("{other} has no text")));
+            };
+            cast(Expr::value(Value::SingleQuotedString(text)), &other.data_type())
+        }
+    }
+}
+
+fn elements(values: &dyn Array) -> Result<Expr> {
+    let element = |index| literal(&ScalarValue::try_from_array(values, index).map_err(Error::from)?);
+    let elem = (0..values.len()).map(element).collect::<Result<Vec<_>>>()?;
+    match elem.is_empty() {
+        // Without elements the literal would have no type.
+        true => {
+            cast(Expr::Array(ArrayLiteral { elem, named: true }), &DataType::new_list(values.data_type().clone(), true))
+        }
+        false => Ok(Expr::Array(ArrayLiteral { elem, named: true })),
+    }
+}
+
+fn cast(expr: Expr, data_type: &DataType) -> Result<Expr> {
+    Ok(Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type: syntax_of(data_type)?,
+        array: false,
+        format: None,
+    })
+}
+
+fn syntax_of(data_type: &DataType) -> Result<SqlType> {
+    let name = sql_type(data_type);
+    let parsed = Parser::new(&LakemillDialect).try_with_sql(&name).and_then(|mut parser| parser.parse_data_type());
+    parsed.map_err(|_| Error::invalid(format!("a value of type {name} cannot be a parameter")))
+}
