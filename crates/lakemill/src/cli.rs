@@ -1,5 +1,6 @@
 //! The command line: every subcommand, option and help text.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -32,6 +33,7 @@ const STYLES: Styles = Styles::styled()
   lakemill sql                                    type SQL at a prompt
   lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
   lakemill models                                 list the models of the lake
+  lakemill serve                                  serve the lake to psql, drivers and HTTP
 
 `lakemill help COMMAND` says more about each command.",
     after_long_help = "Examples:
@@ -39,6 +41,7 @@ const STYLES: Styles = Styles::styled()
   lakemill sql                                    type SQL at a prompt
   lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
   lakemill models                                 list the models of the lake
+  lakemill serve                                  serve the lake to psql, drivers and HTTP
 
 Exit codes:
     0  done
@@ -109,6 +112,7 @@ pub(crate) enum Command {
     Tables(TablesArgs),
     Models(ModelsArgs),
     Report(ReportArgs),
+    Serve(ServeArgs),
     Completions(CompletionsArgs),
 }
 
@@ -301,6 +305,75 @@ pub(crate) struct ReportArgs {
     /// Print the report's path and nothing else
     #[arg(long)]
     pub(crate) path: bool,
+}
+
+/// Serve the lake: PostgreSQL's protocol and HTTP, one engine behind
+///
+/// Prints each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
+/// run have --drain seconds to end. Statements of clients read and write the lake's tables, and no other file of this
+/// machine unless --allow-path names it.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill serve
+  psql -h 127.0.0.1 -p 5432 -c 'SELECT * FROM flights LIMIT 5'
+  curl -s 127.0.0.1:8000/v1/sql -H 'Content-Type: application/sql' -d 'SELECT count(*) FROM flights'
+  curl -s 127.0.0.1:8000/v1/models/late_trees:predict -H 'Content-Type: application/json' -d '{\"instances\": [..]}'
+  lakemill serve --postgres off --http 127.0.0.1:9000")]
+pub(crate) struct ServeArgs {
+    /// Where to speak HTTP; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8000", value_parser = address)]
+    pub(crate) http: Listen,
+
+    /// Where to speak PostgreSQL's protocol
+    #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:5432", value_parser = address)]
+    pub(crate) postgres: Listen,
+
+    /// Let statements read and write files here too: a folder, or s3://bucket/prefix (repeatable)
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) allow_path: Vec<String>,
+
+    /// Statements that run at a time [default: two per thread]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_statements: Option<u16>,
+
+    /// Statements that wait for a place; more are refused
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_queue: u16,
+
+    /// Seconds that a statement waits for a place before it is refused
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) queue_timeout: u32,
+
+    /// Seconds that a statement may run; 0 sets no limit
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) statement_timeout: u32,
+
+    /// Open connections of each protocol
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) max_connections: u32,
+
+    /// The largest HTTP request
+    #[arg(long, value_name = "SIZE", default_value = "16MB")]
+    pub(crate) max_message: MemoryLimit,
+
+    /// Seconds that running statements get to end when the server stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) drain: u32,
+}
+
+/// An address to listen on, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
+
+fn address(text: &str) -> Result<Listen, String> {
+    if text == "off" {
+        return Ok(Listen(None));
+    }
+    let localhost = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    match localhost.as_deref().unwrap_or(text).parse() {
+        Ok(address) => Ok(Listen(Some(address))),
+        Err(_) => Err("write an address and a port like 127.0.0.1:8000 or [::1]:8000, or 'off'".into()),
+    }
 }
 
 /// Print a completion script for a shell

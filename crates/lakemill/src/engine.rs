@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use lakemill_lake::{Lake, LakeOptions};
-use lakemill_query::{NoObserver, Session, SessionOptions};
+use lakemill_query::{Confinement, NoObserver, Session, SessionOptions};
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::OnceCell;
 
 use crate::cli::GlobalArgs;
@@ -25,6 +25,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 pub(crate) struct Engine {
     global: GlobalArgs,
     runtime: Option<Runtime>,
+    confinement: Option<Confinement>,
     interrupts: Interrupts,
     session: OnceCell<Session>,
     /// Stands in while there is no lake: what only looks makes none.
@@ -43,6 +44,11 @@ struct Blank {
 impl Engine {
     /// Starts the runtime. Nothing of the lake is touched.
     pub(crate) fn start(global: &GlobalArgs) -> Result<Self> {
+        Self::confined(global, None)
+    }
+
+    /// The same, for sessions whose statements reach no more of this machine than `confinement` says.
+    pub(crate) fn confined(global: &GlobalArgs, confinement: Option<Confinement>) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(global.threads())
             .thread_name("lakemill")
@@ -53,6 +59,7 @@ impl Engine {
         Ok(Self {
             global: global.clone(),
             runtime: Some(runtime),
+            confinement,
             interrupts,
             session: OnceCell::new(),
             blank: OnceCell::new(),
@@ -65,6 +72,11 @@ impl Engine {
 
     pub(crate) fn interrupts(&self) -> &Interrupts {
         &self.interrupts
+    }
+
+    /// The runtime's handle, for work that is spawned from elsewhere.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.runtime.as_ref().map(|runtime| runtime.handle().clone())
     }
 
     /// Runs a future on this thread, with the runtime's threads for what it spawns.
@@ -86,7 +98,8 @@ impl Engine {
     /// The session of the lake, which is made where there is none.
     pub(crate) async fn lake_session(&self) -> Result<&Session> {
         let open = async {
-            let session = open(&self.global, &self.global.lake, self.global.catalog.clone()).await?;
+            let (location, catalog) = (&self.global.lake, self.global.catalog.clone());
+            let session = open(&self.global, location, catalog, self.confinement.clone()).await?;
             if let Some(blank) = self.blank.get() {
                 for setting in blank.settings() {
                     for parsed in session.parse(&setting)? {
@@ -162,17 +175,23 @@ fn is_remote(location: &str) -> bool {
 async fn blank(global: &GlobalArgs) -> Result<Blank> {
     let folder = TempDir::with_prefix("lakemill-").context("cannot make a temporary folder")?;
     let location = folder.path().to_string_lossy();
-    let session = open(global, &location, None).await?;
+    let session = open(global, &location, None, None).await?;
     Ok(Blank { session, settings: Mutex::default(), _folder: folder })
 }
 
-async fn open(global: &GlobalArgs, location: &str, catalog: Option<String>) -> Result<Session> {
+async fn open(
+    global: &GlobalArgs,
+    location: &str,
+    catalog: Option<String>,
+    confinement: Option<Confinement>,
+) -> Result<Session> {
     let mut options = LakeOptions::new(location);
     options.catalog = catalog;
     let lake = Lake::open(options).await?;
     let mut options = SessionOptions {
         memory_bytes: usize::try_from(global.memory.bytes()).ok(),
         threads: Some(global.threads()),
+        confinement,
         ..SessionOptions::default()
     };
     if let Some(namespace) = &global.namespace {

@@ -5,6 +5,7 @@ mod listing;
 mod models;
 mod report;
 mod run;
+mod serve;
 mod sql;
 mod tables;
 
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         Command::Tables(args) => tables::run(&cli.global, args),
         Command::Models(args) => models::run(&cli.global, args),
         Command::Report(args) => report::run(&cli.global, args),
+        Command::Serve(args) => serve::run(&cli.global, args),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -1,0 +1,69 @@
+//! `lakemill serve`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::FutureExt;
+use lakemill_query::Confinement;
+use lakemill_server::{AdmissionLimits, Server, ServerOptions, StatementLimits};
+use tokio::runtime::Builder;
+
+use crate::cli::{GlobalArgs, ServeArgs};
+use crate::engine::Engine;
+use crate::failure::Problem;
+
+/// Threads that connections are served on. They wait more than they work: statements have threads of their own.
+const SERVING_THREADS_MAX: usize = 4;
+
+/// How long a connection may be silent.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Serves until a signal comes.
+pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
+    let engine = Engine::confined(global, Some(Confinement::to(&args.allow_path)?))?;
+    let work = engine.handle().ok_or_else(|| Problem::invalid("the engine has stopped"))?;
+    let session = engine.block_on(async { Ok(engine.lake_session().await?.clone()) }.boxed_local())?;
+    let serving = Builder::new_multi_thread()
+        .worker_threads(global.threads().min(SERVING_THREADS_MAX))
+        .thread_name("lakemill-io")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let flag = engine.interrupts().arm();
+    serving.block_on(async {
+        let server = Server::bind(session, work, options(global, args)).await?;
+        let addresses = server.addresses();
+        if addresses.is_empty() {
+            return Err(Problem::invalid("nothing is served: --http and --postgres are both off").into());
+        }
+        let mut out = io::stdout().lock();
+        for (name, address) in addresses {
+            writeln!(out, "{name} {address}")?;
+        }
+        out.flush()?;
+        drop(out);
+        server.serve(async move { flag.wait().await }).await?;
+        Ok(0)
+    })
+}
+
+fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    ServerOptions {
+        http: args.http.0,
+        postgres: args.postgres.0,
+        statements: StatementLimits {
+            admission: AdmissionLimits {
+                running_max: args.max_statements.map_or_else(|| 2 * global.threads(), usize::from),
+                queued_max: usize::from(args.max_queue),
+                wait_max: seconds(args.queue_timeout),
+            },
+            time_max: Some(seconds(args.statement_timeout)).filter(|time| !time.is_zero()),
+        },
+        connections_max: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
+        message_bytes_max: usize::try_from(args.max_message.bytes()).unwrap_or(usize::MAX),
+        idle_max: IDLE_MAX,
+        drain_max: seconds(args.drain),
+    }
+}

@@ -1,0 +1,127 @@
+//! HTTP: SQL, predictions, and what operators look at.
+//!
+//! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
+//!   description of all of them;
+//! - `guard`: which requests are taken at all; `problem`: errors as JSON.
+//!
+//! **Architecture invariant:** a page of another site, open in the user's browser, cannot make it ask this server for
+//! anything: see `guard`.
+
+mod guard;
+mod models;
+mod openapi;
+mod operate;
+mod problem;
+mod sql;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::engine::Engine;
+use crate::metrics::Protocol;
+use crate::server::Service;
+use models::Scorers;
+use problem::Problem;
+
+/// How long a client may take to send the head of a request.
+const HEAD_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait when the machine gives no more connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What handlers share.
+#[derive(Debug)]
+struct Shared {
+    engine: Arc<Engine>,
+    scorers: Scorers,
+    service: Service,
+}
+
+type Api = State<Arc<Shared>>;
+
+/// Serves a port until the server stops.
+pub(crate) async fn serve(listener: TcpListener, service: Service) {
+    let engine = Arc::clone(&service.engine);
+    let shared = Arc::new(Shared { engine, scorers: Scorers::default(), service: service.clone() });
+    let app = router(shared);
+    let places = Arc::new(Semaphore::new(service.options.connections_max));
+    loop {
+        let accepted = tokio::select! {
+            () = service.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            // Closed without a word: whoever opens too many connections is not owed an answer on each.
+            service.engine.metrics().refused(Protocol::Http);
+            continue;
+        };
+        let connection = connection(stream, app.clone(), service.clone());
+        service.connections.spawn(async move {
+            connection.await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, app: Router, service: Service) {
+    let _connected = service.engine.metrics().connection(Protocol::Http);
+    let _ = stream.set_nodelay(true);
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(service.options.idle_max);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    let mut connection = std::pin::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = service.stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(error = %error, "an HTTP connection has ended early");
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let body_max = shared.service.options.message_bytes_max;
+    Router::new()
+        .route("/v1/sql", post(sql::run))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{call}", get(models::describe).post(models::predict))
+        .route("/openapi.json", get(openapi::document))
+        .route("/metrics", get(operate::metrics))
+        .route("/healthz", get(operate::health))
+        .route("/readyz", get(operate::ready))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(DefaultBodyLimit::max(body_max))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), count))
+        .layer(CatchPanicLayer::custom(|_| Problem::panicked()))
+        .with_state(shared)
+}
+
+/// Counts the answer by its route.
+async fn count(State(shared): Api, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    shared.engine.metrics().request(route, response.status().as_u16());
+    response
+}

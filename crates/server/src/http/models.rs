@@ -1,0 +1,215 @@
+//! `/v1/models`: what models there are, and `POST /v1/models/{name}:predict`.
+//!
+//! The request and the answer have the shape of TensorFlow Serving and KServe: `{"instances": [{..}, ..]}` gives
+//! `{"predictions": [{..}, ..]}`. An instance is a row of the columns that the model was trained on; the TRANSFORM
+//! clause is the model's own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::json::ReaderBuilder;
+use arrow::json::WriterBuilder;
+use arrow::json::writer::JsonArray;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use lakemill_base::{Stopwatch, did_you_mean};
+use lakemill_lake::sql_type;
+use lakemill_query::Scorer;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::problem::{Problem, wrong_body};
+use super::{Api, Shared};
+use crate::error::{Error, Result};
+
+/// How long a model is served without asking whether there is a newer version.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Models that are kept ready.
+const SCORERS_MAX: usize = 64;
+
+/// Rows of a request; more are scored faster by ML.PREDICT.
+const INSTANCES_MAX: usize = 10_000;
+
+/// Rows that are scored on the thread of their connection.
+const INLINE_MAX: usize = 64;
+
+/// Models that are ready, by name and version.
+#[derive(Debug, Default)]
+pub(super) struct Scorers(Mutex<HashMap<(String, Option<u64>), (Stopwatch, Arc<Scorer>)>>);
+
+impl Scorers {
+    async fn get(&self, shared: &Shared, name: &str, version: Option<u64>) -> Result<Arc<Scorer>> {
+        let key = (name.to_owned(), version);
+        let known = self.0.lock().get(&key).cloned();
+        if let Some((since, scorer)) = known
+            && since.elapsed() < FRESH
+        {
+            return Ok(scorer);
+        }
+        let (session, wanted) = (shared.engine.session().clone(), name.to_owned());
+        let loaded = shared.engine.on_work(async move { Ok(session.scorer(&wanted, version).await?) }).await;
+        let mut ready = self.0.lock();
+        match loaded {
+            Ok(scorer) => {
+                let scorer = Arc::new(scorer);
+                if ready.len() >= SCORERS_MAX && !ready.contains_key(&key) {
+                    let oldest = ready.iter().max_by_key(|(_, (since, _))| since.elapsed()).map(|(key, _)| key.clone());
+                    oldest.map(|key| ready.remove(&key));
+                }
+                ready.insert(key, (Stopwatch::start(), Arc::clone(&scorer)));
+                Ok(scorer)
+            }
+            Err(error) => {
+                ready.remove(&key);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// `GET /v1/models`
+pub(super) async fn list(State(shared): Api) -> std::result::Result<Response, Problem> {
+    let lake = shared.engine.session().lake().clone();
+    let models = shared.engine.on_work(async move { Ok(lake.models(None).await?) }).await?;
+    let entry = |model: &lakemill_lake::ModelEntry| {
+        json!({
+            "name": model.version.name.to_string(),
+            "version": model.version.version,
+            "type": model.model_type,
+        })
+    };
+    Ok(Json(json!({ "models": models.iter().map(entry).collect::<Vec<_>>() })).into_response())
+}
+
+/// `GET /v1/models/{name}`
+pub(super) async fn describe(State(shared): Api, Path(name): Path<String>) -> std::result::Result<Response, Problem> {
+    let scorer = shared.scorers.get(&shared, &name, None).await?;
+    let columns = |schema: &SchemaRef| -> Vec<Value> {
+        let column =
+            |field: &Arc<arrow::datatypes::Field>| json!({ "name": field.name(), "type": sql_type(field.data_type()) });
+        schema.fields().iter().map(column).collect()
+    };
+    let body = json!({
+        "name": scorer.name().to_string(),
+        "version": scorer.version(),
+        "input": columns(scorer.input()),
+        "output": columns(scorer.output()),
+    });
+    Ok(Json(body).into_response())
+}
+
+/// What is asked of `:predict`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call {
+    /// Rows, as objects of columns.
+    instances: Vec<Map<String, Value>>,
+    /// The version of the model; the newest unless told otherwise.
+    version: Option<u64>,
+    /// The threshold of a classifier of two classes.
+    threshold: Option<f64>,
+}
+
+/// `POST /v1/models/{name}:predict`
+pub(super) async fn predict(
+    State(shared): Api,
+    Path(call): Path<String>,
+    body: std::result::Result<Bytes, BytesRejection>,
+) -> std::result::Result<Response, Problem> {
+    let took = Stopwatch::start();
+    let body = body.map_err(|rejection| wrong_body(&rejection))?;
+    let Some((name, "predict")) = call.rsplit_once(':') else {
+        return Err(Error::not_found(format!(
+            "there is nothing at /v1/models/{call}; POST to /v1/models/NAME:predict"
+        ))
+        .into());
+    };
+    let call: Call = serde_json::from_slice(&body).map_err(|error| {
+        Error::invalid(format!(
+            "the request's JSON is not right: {error}; it is {{\"instances\": [{{\"column\": value, ..}}, ..]}}"
+        ))
+    })?;
+    let scorer = shared.scorers.get(&shared, name, call.version).await?;
+    let rows = rows(&scorer, &call.instances)?;
+    let count = rows.num_rows() as u64;
+    let predictions = match rows.num_rows() {
+        // Quicker done than handed over.
+        few if few <= INLINE_MAX => scorer.predict(&rows, call.threshold)?,
+        _ => {
+            let scorer = Arc::clone(&scorer);
+            shared.engine.on_work(async move { Ok(scorer.predict(&rows, call.threshold)?) }).await?
+        }
+    };
+    let answer = answer(&scorer, &predictions)?;
+    shared.engine.metrics().predicted(&scorer.name().to_string(), count, took);
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// The instances as columns.
+fn rows(scorer: &Scorer, instances: &[Map<String, Value>]) -> Result<RecordBatch> {
+    if instances.is_empty() || instances.len() > INSTANCES_MAX {
+        return Err(Error::invalid(format!(
+            "a request has from 1 to {INSTANCES_MAX} instances, and this one has {}; ML.PREDICT in SQL scores whole tables",
+            instances.len()
+        )));
+    }
+    for (index, instance) in instances.iter().enumerate() {
+        let missing = scorer.input().fields().iter().find(|field| !instance.contains_key(field.name()));
+        if let Some(field) = missing {
+            return Err(lacks(scorer, index, field.name(), instance));
+        }
+    }
+    let schema = Arc::clone(scorer.input());
+    let decoder = ReaderBuilder::new(schema).with_batch_size(instances.len()).build_decoder();
+    let decoded = decoder.and_then(|mut decoder| {
+        decoder.serialize(instances)?;
+        decoder.flush()
+    });
+    match decoded {
+        Ok(Some(rows)) => Ok(rows),
+        Ok(None) => Err(Error::internal("the instances gave no rows")),
+        Err(error) => Err(Error::new(
+            lakemill_base::ErrorKind::Data,
+            format!(
+                "the instances do not fit the model's columns: {error}; GET /v1/models/{} lists them",
+                scorer.name()
+            ),
+        )),
+    }
+}
+
+fn lacks(scorer: &Scorer, index: usize, column: &str, instance: &Map<String, Value>) -> Error {
+    let message = format!("instance {index} lacks the column '{column}', which model {} needs", scorer.name());
+    Error::invalid(match did_you_mean(column, instance.keys().map(String::as_str)) {
+        Some(near) => format!("{message}; did you mean to call '{near}' so?"),
+        None => format!("{message}; write null for a value that is not known"),
+    })
+}
+
+fn answer(scorer: &Scorer, predictions: &RecordBatch) -> Result<String> {
+    let mut bytes = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut bytes);
+    writer.write(predictions).and_then(|()| writer.finish()).map_err(datafusion::error::DataFusionError::from)?;
+    drop(writer);
+    let internal = |error: serde_json::Error| Error::internal(error.to_string());
+    let predictions: Box<RawValue> = serde_json::from_slice(&bytes).map_err(internal)?;
+    #[derive(serde::Serialize)]
+    struct Answer<'a> {
+        predictions: &'a RawValue,
+        model_name: String,
+        model_version: u64,
+    }
+    let answer =
+        Answer { predictions: &predictions, model_name: scorer.name().to_string(), model_version: scorer.version() };
+    serde_json::to_string(&answer).map_err(internal)
+}

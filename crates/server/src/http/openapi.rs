@@ -1,0 +1,199 @@
+//! `GET /openapi.json`: what this server answers, for tools that make clients of it.
+
+use axum::Json;
+use serde_json::{Value, json};
+
+pub(super) async fn document() -> Json<Value> {
+    Json(json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Lakemill",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "SQL over the lake, and predictions of its models.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths(),
+        "components": { "schemas": schemas(), "responses": responses() },
+    }))
+}
+
+fn paths() -> Value {
+    json!({
+        "/v1/sql": { "post": {
+            "operationId": "sql",
+            "summary": "Run SQL; the rows of the last statement come back",
+            "requestBody": { "required": true, "content": {
+                "application/json": { "schema": reference("Query") },
+                "application/sql": { "schema": { "type": "string" } },
+            } },
+            "responses": {
+                "200": { "description": "Rows, or what a statement without rows has done", "content": {
+                    "application/x-ndjson": { "schema": { "type": "string" } },
+                    "application/vnd.apache.arrow.stream": { "schema": { "type": "string", "format": "binary" } },
+                    "application/json": { "schema": reference("Done") },
+                } },
+                "default": problem(),
+            },
+        } },
+        "/v1/models": { "get": {
+            "operationId": "listModels",
+            "summary": "The newest version of every model",
+            "responses": { "200": answer("The models", "Models"), "default": problem() },
+        } },
+        "/v1/models/{name}": { "get": {
+            "operationId": "describeModel",
+            "summary": "The columns that a model needs and gives",
+            "parameters": [name()],
+            "responses": { "200": answer("The model", "Model"), "default": problem() },
+        } },
+        "/v1/models/{name}:predict": { "post": {
+            "operationId": "predict",
+            "summary": "Predict rows; the model's own TRANSFORM makes the features",
+            "parameters": [name()],
+            "requestBody": {
+                "required": true,
+                "content": { "application/json": { "schema": reference("Instances") } },
+            },
+            "responses": { "200": answer("A prediction for each instance", "Predictions"), "default": problem() },
+        } },
+        "/openapi.json": { "get": {
+            "operationId": "openapi",
+            "summary": "This description",
+            "responses": { "200": {
+                "description": "OpenAPI 3.1",
+                "content": { "application/json": { "schema": { "type": "object" } } },
+            } },
+        } },
+        "/metrics": { "get": plain("metrics", "Counters in Prometheus's format") },
+        "/healthz": { "get": plain("healthz", "The process lives") },
+        "/readyz": { "get": plain("readyz", "The catalog answers and statements are taken") },
+    })
+}
+
+fn schemas() -> Value {
+    let column = json!({
+        "type": "object",
+        "required": ["name", "type"],
+        "properties": { "name": { "type": "string" }, "type": { "type": "string", "examples": ["BIGINT"] } },
+    });
+    json!({
+        "Query": {
+            "type": "object",
+            "required": ["sql"],
+            "additionalProperties": false,
+            "properties": {
+                "sql": { "type": "string", "examples": ["SELECT carrier, count(*) FROM flights GROUP BY 1"] },
+                "parameters": {
+                    "type": "array",
+                    "description": "Values for $1, $2 .. of one statement",
+                    "items": { "type": ["string", "number", "boolean", "null"] },
+                },
+            },
+        },
+        "Done": {
+            "type": "object",
+            "required": ["message"],
+            "properties": {
+                "message": { "type": "string" },
+                "rows": { "type": ["integer", "null"] },
+                "details": { "type": "object", "additionalProperties": { "type": "string" } },
+            },
+        },
+        "Models": {
+            "type": "object",
+            "required": ["models"],
+            "properties": { "models": { "type": "array", "items": {
+                "type": "object",
+                "required": ["name", "version", "type"],
+                "properties": {
+                    "name": { "type": "string" },
+                    "version": { "type": "integer" },
+                    "type": { "type": "string", "examples": ["BOOSTED_TREE_CLASSIFIER"] },
+                },
+            } } },
+        },
+        "Model": {
+            "type": "object",
+            "required": ["name", "version", "input", "output"],
+            "properties": {
+                "name": { "type": "string" },
+                "version": { "type": "integer" },
+                "input": { "type": "array", "items": column },
+                "output": { "type": "array", "items": column },
+            },
+        },
+        "Instances": {
+            "type": "object",
+            "required": ["instances"],
+            "additionalProperties": false,
+            "properties": {
+                "instances": { "type": "array", "minItems": 1, "items": { "type": "object" } },
+                "version": { "type": "integer", "description": "The newest unless told otherwise" },
+                "threshold": { "type": "number", "description": "Of a classifier of two classes" },
+            },
+        },
+        "Predictions": {
+            "type": "object",
+            "required": ["predictions", "model_name", "model_version"],
+            "properties": {
+                "predictions": { "type": "array", "items": { "type": "object" } },
+                "model_name": { "type": "string" },
+                "model_version": { "type": "integer" },
+            },
+        },
+        "Problem": {
+            "type": "object",
+            "required": ["error"],
+            "properties": { "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "code": { "type": "string", "examples": ["not_found"] },
+                    "message": { "type": "string" },
+                    "line": { "type": "integer" },
+                    "column": { "type": "integer" },
+                },
+            } },
+        },
+    })
+}
+
+fn responses() -> Value {
+    json!({ "Problem": {
+        "description": "What was wrong, and what would be right",
+        "content": { "application/json": { "schema": reference("Problem") } },
+    } })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn problem() -> Value {
+    json!({ "$ref": "#/components/responses/Problem" })
+}
+
+fn name() -> Value {
+    json!({
+        "name": "name",
+        "in": "path",
+        "required": true,
+        "description": "The model, with its namespace before it or in the default one",
+        "schema": { "type": "string" },
+    })
+}
+
+fn answer(description: &str, schema: &str) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": reference(schema) } } })
+}
+
+fn plain(operation: &str, summary: &str) -> Value {
+    json!({
+        "operationId": operation,
+        "summary": summary,
+        "responses": { "200": {
+            "description": summary,
+            "content": { "text/plain": { "schema": { "type": "string" } } },
+        } },
+    })
+}

@@ -1,0 +1,27 @@
+//! The lake for the clients that people have: PostgreSQL's wire protocol, Arrow Flight SQL and HTTP, one engine behind.
+//!
+//! - [`Server`] binds the ports, serves, and drains when told to stop;
+//! - `engine`: a session for each client, statements that wait their turn, run on threads of their own and stop when
+//!   told to;
+//! - `http`, `postgres`, `flight`: one folder for each protocol, none of which knows another.
+//!
+//! Not here: what statements mean (`query`), and the command that starts a server (the binary).
+//!
+//! **Architecture invariant:** no client can make the server hold more than its limits: statements, queues, connections
+//! and messages are all bounded, and what is beyond a bound is refused with the reason.
+
+mod admission;
+mod cancel;
+mod engine;
+mod error;
+mod http;
+mod metrics;
+mod options;
+mod postgres;
+mod server;
+
+pub use admission::AdmissionLimits;
+pub use engine::StatementLimits;
+pub use error::{Error, Result};
+pub use options::ServerOptions;
+pub use server::Server;

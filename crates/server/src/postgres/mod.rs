@@ -1,0 +1,86 @@
+//! PostgreSQL's wire protocol, version 3: <https://www.postgresql.org/docs/current/protocol.html>.
+//!
+//! - `connection`: one client's statements, simple and prepared; `script`: how a text is taken apart;
+//! - `own`: what is PostgreSQL's alone, such as BEGIN and SET extra_float_digits; `copy`: rows in and out as text;
+//! - `parameters` and `answer`: values and rows between Arrow and the wire;
+//! - `catalog`: pg_catalog, which clients read before anything else; `cancel`: stopping a statement from elsewhere.
+//!
+//! **Architecture invariant:** a transaction block is accepted because clients open one unasked, and never promises what
+//! a lake does not give: each statement commits on its own, and a ROLLBACK after a change says that it cannot.
+
+mod answer;
+mod cancel;
+mod catalog;
+mod connection;
+mod copy;
+mod own;
+mod parameters;
+mod script;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakemill_query::Session;
+use pgwire::tokio::process_socket;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::metrics::Protocol;
+use crate::server::Service;
+use cancel::Cancels;
+use connection::{Connection, Handlers};
+
+/// How long to wait when the machine gives no more connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves a port until the server stops.
+pub(crate) async fn serve(listener: TcpListener, service: Service) {
+    let template = match session(&service.engine) {
+        Ok(session) => session,
+        Err(error) => {
+            tracing::error!(%error, "pg_catalog cannot be made; PostgreSQL's port stays shut");
+            return;
+        }
+    };
+    let cancels = Arc::new(Cancels::default());
+    let places = Arc::new(Semaphore::new(service.options.connections_max));
+    loop {
+        let accepted = tokio::select! {
+            () = service.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        if place.is_none() {
+            service.engine.metrics().refused(Protocol::Postgres);
+        }
+        let client = service.engine.client_of(&template, Protocol::Postgres);
+        let refused = place.is_none().then_some(service.options.connections_max);
+        let connection = Connection::new(client, Arc::clone(&cancels), refused);
+        let service = service.clone();
+        service.connections.clone().spawn(async move {
+            let _connected = service.engine.metrics().connection(Protocol::Postgres);
+            let handlers = Handlers::new(connection);
+            let finish = handlers.finished(&service.stop);
+            tokio::select! {
+                served = process_socket(stream, None, handlers) => {
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "a PostgreSQL connection has ended early");
+                    }
+                }
+                () = finish => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+/// What the sessions of clients begin as.
+fn session(engine: &Engine) -> Result<Session> {
+    catalog::extend(engine.session())
+}

@@ -1,0 +1,122 @@
+//! The ports: bound together or not at all, served until told to stop, then drained.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lakemill_base::ErrorKind;
+use lakemill_query::Session;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::options::ServerOptions;
+use crate::{http, postgres};
+
+/// A server whose ports are bound.
+#[derive(Debug)]
+pub struct Server {
+    engine: Arc<Engine>,
+    options: ServerOptions,
+    http: Option<TcpListener>,
+    postgres: Option<TcpListener>,
+}
+
+/// What every listener needs beside its port.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: ServerOptions,
+    /// Cancelled when no new connection is taken and idle ones are closed.
+    pub(crate) stop: CancellationToken,
+    /// The open connections, which a server that stops waits for.
+    pub(crate) connections: TaskTracker,
+}
+
+impl Server {
+    /// Binds the ports. `session` is what clients' sessions begin as; statements run on `work`, which is best not the
+    /// runtime that the connections are served on.
+    ///
+    /// # Errors
+    /// Invalid: an address beyond this machine, which needs users and passwords. Conflict: a port that is taken.
+    pub async fn bind(session: Session, work: Handle, options: ServerOptions) -> Result<Self> {
+        for (name, address) in [("http", options.http), ("postgres", options.postgres)] {
+            if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+                return Err(Error::unsupported(format!(
+                    "--{name} {address} is open to other machines, which asks for users and passwords: this version has \
+                     none and listens on 127.0.0.1 or [::1] alone; put a proxy that authenticates before it"
+                )));
+            }
+        }
+        let engine = Engine::new(session, work, &options.statements);
+        Ok(Self {
+            http: bind("http", options.http).await?,
+            postgres: bind("postgres", options.postgres).await?,
+            engine,
+            options,
+        })
+    }
+
+    /// The addresses that are listened on, by protocol.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let listeners = [("http", &self.http), ("postgres", &self.postgres)];
+        let address =
+            |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        listeners.into_iter().filter_map(|(name, listener)| Some((name, address(listener)?))).collect()
+    }
+
+    /// Serves until `stop` is done; then takes no new connections and statements, and waits for those that run.
+    ///
+    /// # Errors
+    /// If a listener fails.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
+        let service = Service {
+            engine: Arc::clone(&self.engine),
+            options: self.options,
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+        };
+        if let Some(listener) = self.http {
+            service.connections.spawn(http::serve(listener, service.clone()));
+        }
+        if let Some(listener) = self.postgres {
+            service.connections.spawn(postgres::serve(listener, service.clone()));
+        }
+        stop.await;
+        tracing::info!("draining");
+        service.stop.cancel();
+        self.engine.drain();
+        service.connections.close();
+        if tokio::time::timeout(self.options.drain_max, service.connections.wait()).await.is_err() {
+            tracing::warn!("statements still run after {} s and are stopped", self.options.drain_max.as_secs());
+            self.engine.halt();
+            let _ = tokio::time::timeout(HALT_MAX, service.connections.wait()).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long stopped statements get to give up what they hold.
+const HALT_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
+async fn bind(name: &str, address: Option<SocketAddr>) -> Result<Option<TcpListener>> {
+    let Some(address) = address else { return Ok(None) };
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            let (kind, why) = match error.kind() {
+                std::io::ErrorKind::AddrInUse => (
+                    ErrorKind::Conflict,
+                    format!("another process listens there; choose another with --{name}, or 'off' to do without"),
+                ),
+                std::io::ErrorKind::PermissionDenied => {
+                    (ErrorKind::Invalid, "ports below 1024 need rights that this process lacks".to_owned())
+                }
+                _ => (ErrorKind::Unavailable, error.to_string()),
+            };
+            Err(Error::new(kind, format!("cannot listen on {address} for {name}: {why}")).with_source(error))
+        }
+    }
+}
