@@ -60,8 +60,8 @@ impl Admission {
             Ok(Ok(place)) => Ok(Admitted { _place: place }),
             Ok(Err(_)) => Err(Error::shutting_down()),
             Err(_) => Err(Error::overloaded(format!(
-                "the server is busy: no statement ended within {} s; try again later",
-                self.limits.wait_max.as_secs()
+                "the server is busy: no statement ended within {:?}; try again later",
+                self.limits.wait_max
             ))),
         }
     }
@@ -106,9 +106,9 @@ mod tests {
 
     use super::{Admission, AdmissionLimits};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn refuses_what_is_more_than_runs_and_waits() {
-        let limits = AdmissionLimits { running_max: 1, queued_max: 1, wait_max: Duration::from_secs(5) };
+        let limits = AdmissionLimits { running_max: 1, queued_max: 1, wait_max: Duration::from_millis(50) };
         let admission = Admission::new(limits);
         let first = admission.enter().await.unwrap();
         let (second, third) = futures::join!(admission.enter(), async {
@@ -120,7 +120,7 @@ mod tests {
         assert!(second.is_ok());
         assert!(third.unwrap_err().to_string().contains("1 statements run and 1 wait"));
         let late = admission.enter().await.unwrap_err();
-        assert!(late.to_string().contains("no statement ended within 5 s"), "{late}");
+        assert!(late.to_string().contains("no statement ended within 50ms"), "{late}");
         drop(second);
         assert_eq!((admission.running(), admission.queued()), (0, 0));
         admission.close();

@@ -6,7 +6,7 @@ use toml::{Table, Value};
 use super::{Findings, SourceFile, manifests};
 
 /// Each crate with the crates it may depend on.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("lakemill-features", &[]),
     ("lakemill-base", &[]),
     ("lakemill-kernels", &["lakemill-base"]),
@@ -14,7 +14,11 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("lakemill-lake", &["lakemill-base", "lakemill-features"]),
     ("lakemill-query", &["lakemill-base", "lakemill-learn", "lakemill-lake"]),
     ("lakemill-pipeline", &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query"]),
-    ("lakemill", &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query", "lakemill-pipeline"]),
+    ("lakemill-server", &["lakemill-base", "lakemill-lake", "lakemill-query"]),
+    (
+        "lakemill",
+        &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query", "lakemill-pipeline", "lakemill-server"],
+    ),
     ("lakemill-testkit", &["lakemill-base", "lakemill-lake", "lakemill-query"]),
     ("xtask", &[]),
 ];

@@ -155,3 +155,32 @@ async fn a_prediction_depends_on_its_row_alone() {
         }
     }
 }
+
+/// Row by row, and in parts of any size: what a server answers is what ML.PREDICT answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scorer_gives_what_predict_gives() {
+    let flights = Flights::with_models().await;
+    let session = flights.session(2);
+    for name in ["linear", "trees"] {
+        let scorer = session.scorer(name, None).await.unwrap();
+        let columns: Vec<&str> = scorer.input().fields().iter().map(|field| field.name().as_str()).collect();
+        let rows = one(&session, &format!("SELECT {} FROM flights ORDER BY id", columns.join(", "))).await;
+        let types = scorer.input().fields().iter().zip(rows.columns());
+        let typed = types.map(|(field, column)| arrow::compute::cast(column, field.data_type()).unwrap()).collect();
+        let rows = RecordBatch::try_new(scorer.input().clone(), typed).unwrap();
+        let sql = "SELECT predicted_late, predicted_late_probs FROM ML.PREDICT(MODEL {}, (SELECT * FROM flights)) ORDER BY id";
+        let expected = one(&session, &sql.replace("{}", name)).await;
+        let mut at = 0;
+        for length in [1, 1, 2, 64, 1000, 4099, usize::MAX] {
+            let length = length.min(rows.num_rows() - at);
+            let scored = scorer.predict(&rows.slice(at, length), None).unwrap();
+            for (column, expected) in scored.columns().iter().zip(expected.columns()) {
+                assert_eq!(column, &expected.slice(at, length), "{name}: {length} rows from {at}");
+            }
+            at += length;
+        }
+        assert_eq!(at, rows.num_rows());
+    }
+    let error = session.scorer("tree", None).await.unwrap_err().to_string();
+    assert!(error.contains("did you mean 'trees'"), "{error}");
+}

@@ -5,6 +5,7 @@
 mod cancel;
 mod codec;
 mod errors;
+mod faces;
 mod features;
 mod join_order;
 mod models;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -28,6 +29,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::engine::Engine;
 use crate::metrics::Protocol;
@@ -40,6 +43,9 @@ const HEAD_MAX: Duration = Duration::from_secs(30);
 
 /// How long to wait when the machine gives no more connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A browser must not take rows for a page, whatever they hold.
+const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// What handlers share.
 #[derive(Debug)]
@@ -112,6 +118,8 @@ fn router(shared: Arc<Shared>) -> Router {
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(DefaultBodyLimit::max(body_max))
+        .layer(RequestBodyTimeoutLayer::new(shared.service.options.idle_max))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), count))
         .layer(CatchPanicLayer::custom(|_| Problem::panicked()))

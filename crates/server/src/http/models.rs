@@ -45,7 +45,13 @@ const INLINE_MAX: usize = 64;
 
 /// Models that are ready, by name and version.
 #[derive(Debug, Default)]
-pub(super) struct Scorers(Mutex<HashMap<(String, Option<u64>), (Stopwatch, Arc<Scorer>)>>);
+pub(super) struct Scorers(Mutex<HashMap<Wanted, Ready>>);
+
+/// A model's name as it was asked for, and the version if one was named.
+type Wanted = (String, Option<u64>);
+
+/// A model that is ready, and since when.
+type Ready = (Stopwatch, Arc<Scorer>);
 
 impl Scorers {
     async fn get(&self, shared: &Shared, name: &str, version: Option<u64>) -> Result<Arc<Scorer>> {

@@ -71,11 +71,14 @@ fn paths() -> Value {
 }
 
 fn schemas() -> Value {
-    let column = json!({
-        "type": "object",
-        "required": ["name", "type"],
-        "properties": { "name": { "type": "string" }, "type": { "type": "string", "examples": ["BIGINT"] } },
-    });
+    let mut schemas = sql_schemas();
+    if let (Some(all), Value::Object(models)) = (schemas.as_object_mut(), model_schemas()) {
+        all.extend(models);
+    }
+    schemas
+}
+
+fn sql_schemas() -> Value {
     json!({
         "Query": {
             "type": "object",
@@ -99,6 +102,30 @@ fn schemas() -> Value {
                 "details": { "type": "object", "additionalProperties": { "type": "string" } },
             },
         },
+        "Problem": {
+            "type": "object",
+            "required": ["error"],
+            "properties": { "error": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {
+                    "code": { "type": "string", "examples": ["not_found"] },
+                    "message": { "type": "string" },
+                    "line": { "type": "integer" },
+                    "column": { "type": "integer" },
+                },
+            } },
+        },
+    })
+}
+
+fn model_schemas() -> Value {
+    let column = json!({
+        "type": "object",
+        "required": ["name", "type"],
+        "properties": { "name": { "type": "string" }, "type": { "type": "string", "examples": ["BIGINT"] } },
+    });
+    json!({
         "Models": {
             "type": "object",
             "required": ["models"],
@@ -140,20 +167,6 @@ fn schemas() -> Value {
                 "model_name": { "type": "string" },
                 "model_version": { "type": "integer" },
             },
-        },
-        "Problem": {
-            "type": "object",
-            "required": ["error"],
-            "properties": { "error": {
-                "type": "object",
-                "required": ["code", "message"],
-                "properties": {
-                    "code": { "type": "string", "examples": ["not_found"] },
-                    "message": { "type": "string" },
-                    "line": { "type": "integer" },
-                    "column": { "type": "integer" },
-                },
-            } },
         },
     })
 }
