@@ -23,6 +23,7 @@ fn the_short_help() {
           models       List the models of the lake, or describe one of them with its versions, metrics and
                        lineage
           report       Make the HTML report of a pipeline's last run again
+          serve        Serve the lake: PostgreSQL's protocol, Flight SQL and HTTP, one engine behind
           completions  Print a completion script for a shell
           help         Print this message or the help of the given subcommand(s)
 

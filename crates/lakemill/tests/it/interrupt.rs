@@ -73,6 +73,8 @@ fn the_answer_to_ctrl_c_is_what_happened() {
             Some(130) => {
                 assert!(out.stderr.contains("cancelled") && !out.stderr.contains("inserted"), "{round}: {out:?}")
             }
+            // On a busy machine the signal may come before the process listens, and ends it as it ends any process.
+            None => assert!(out.stdout.is_empty() && out.stderr.is_empty(), "{round}: {out:?}"),
             _ => panic!("{round}: {out:?}"),
         }
         assert_eq!(place.value("SELECT count(*) FROM t"), rows.to_string(), "{round}: {out:?}");

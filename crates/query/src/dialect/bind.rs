@@ -67,6 +67,11 @@ fn number(placeholder: &str) -> Option<usize> {
     placeholder.strip_prefix('$')?.parse().ok().filter(|number| (1..=PARAMETERS_MAX).contains(number))
 }
 
+/// The number of an expression that is a placeholder.
+pub(crate) fn parameter_number(expr: &Expr) -> Option<usize> {
+    placeholder(expr).and_then(number)
+}
+
 fn placeholder(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(ValueWithSpan { value: Value::Placeholder(text), .. }) => Some(text),

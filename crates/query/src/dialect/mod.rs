@@ -15,6 +15,7 @@ mod references;
 mod script;
 mod types;
 
+pub(crate) use bind::parameter_number;
 pub(crate) use grammar::LakemillDialect;
 pub(crate) use own::{OwnStatement, TimePoint};
 pub(crate) use references::{

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DFStatement;
-use sqlparser::ast::Statement;
+use sqlparser::ast::{SetExpr, Statement};
 
+use super::insert::filled_columns;
 use super::outcome;
-use crate::dialect::{Ast, Parsed, StatementKind};
+use crate::dialect::{Ast, Parsed, StatementKind, parameter_number};
 use crate::error::Result;
 use crate::observer::NoObserver;
 use crate::outcome::{Description, Outcome};
@@ -57,8 +58,23 @@ async fn planned(scope: &StatementScope, statement: &DFStatement, count: usize) 
     Ok(Description { parameters: parameters(scope, &plan, count)?, columns: Some(columns) })
 }
 
-/// DataFusion knows the columns that a change's values go to; where it cannot plan the change, their types stay open.
+/// Values that are inserted have the types of their columns. For other values DataFusion is asked; where it cannot plan
+/// the change, their types stay open.
 async fn change(scope: &StatementScope, statement: &DFStatement, count: usize) -> Result<Description> {
+    if let DFStatement::Statement(statement) = statement
+        && let Statement::Insert(insert) = statement.as_ref()
+        && let Some(SetExpr::Values(values)) = insert.source.as_ref().map(|source| source.body.as_ref())
+    {
+        let columns = filled_columns(scope, insert).await?;
+        let mut parameters = vec![None; count];
+        let cells = values.rows.iter().flat_map(|row| row.iter().zip(columns.fields()));
+        for (cell, column) in cells {
+            if let Some(parameter) = parameter_number(cell).and_then(|number| parameters.get_mut(number - 1)) {
+                *parameter = Some(column.data_type().clone());
+            }
+        }
+        return Ok(Description { parameters, columns: None });
+    }
     let parameters = match scope.plan(statement.clone()).await {
         Ok(plan) => parameters(scope, &plan, count)?,
         Err(error) if error.kind() == lakemill_base::ErrorKind::NotFound => return Err(error),

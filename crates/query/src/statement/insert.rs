@@ -8,7 +8,7 @@ use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use lakemill_base::ErrorKind;
 use lakemill_lake::{WriteMode, sql_type};
-use sqlparser::ast::{Insert, Query, SetExpr, TableObject};
+use sqlparser::ast::{Insert, ObjectName, Query, SetExpr, TableObject};
 
 use super::query::collect;
 use super::update::target_table;
@@ -28,13 +28,7 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
     };
     let name = scope.table_name(object)?;
     let temporary = scope.session().temporary().read().get(&name).cloned();
-    let schema = match &temporary {
-        Some(table) => table.schema(),
-        None => {
-            let factor = named(object);
-            target_table(scope, &factor, &name).await?.schema
-        }
-    };
+    let schema = target_schema(scope, object).await?;
     let columns = insert_columns(scope, insert, &schema)?;
     let plan = scope.plan_query(source).await?;
     if plan.schema().fields().len() != columns.len() {
@@ -72,6 +66,26 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
     let place = if insert.overwrite { "in" } else { "into" };
     let message = format!("{verb} {} {place} {name} (version {})", rows(commit.rows), commit.version);
     Ok(Outcome::Done(Summary::new(message).with_rows(commit.rows)))
+}
+
+async fn target_schema(scope: &StatementScope, object: &ObjectName) -> Result<SchemaRef> {
+    let name = scope.table_name(object)?;
+    if let Some(table) = scope.session().temporary().read().get(&name) {
+        return Ok(table.schema());
+    }
+    Ok(target_table(scope, &named(object), &name).await?.schema)
+}
+
+/// The columns that an INSERT fills, in the order of its rows.
+///
+/// # Errors
+/// The table or a column does not exist.
+pub(super) async fn filled_columns(scope: &StatementScope, insert: &Insert) -> Result<SchemaRef> {
+    let TableObject::TableName(object) = &insert.table else { return Ok(SchemaRef::new(Schema::empty())) };
+    let schema = target_schema(scope, object).await?;
+    let columns = insert_columns(scope, insert, &schema)?;
+    let indices = columns.iter().map(|column| schema.index_of(column)).collect::<Result<Vec<_>, _>>()?;
+    Ok(SchemaRef::new(schema.project(&indices)?))
 }
 
 /// Says which column a value does not fit, and where the value stands, if the error is about a cast.
@@ -194,7 +208,7 @@ pub(super) fn count_of(batches: &[arrow::record_batch::RecordBatch]) -> u64 {
     counts.sum()
 }
 
-fn named(name: &sqlparser::ast::ObjectName) -> sqlparser::ast::TableFactor {
+fn named(name: &ObjectName) -> sqlparser::ast::TableFactor {
     sqlparser::ast::TableFactor::Table {
         name: name.clone(),
         alias: None,

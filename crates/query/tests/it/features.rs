@@ -182,5 +182,5 @@ async fn a_scorer_gives_what_predict_gives() {
         assert_eq!(at, rows.num_rows());
     }
     let error = session.scorer("tree", None).await.unwrap_err().to_string();
-    assert!(error.contains("did you mean 'trees'"), "{error}");
+    assert!(error.contains("did you mean trees"), "{error}");
 }
