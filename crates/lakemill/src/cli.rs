@@ -307,7 +307,7 @@ pub(crate) struct ReportArgs {
     pub(crate) path: bool,
 }
 
-/// Serve the lake: PostgreSQL's protocol and HTTP, one engine behind
+/// Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
 ///
 /// Prints each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
 /// run have --drain seconds to end. Statements of clients read and write the lake's tables, and no other file of this
@@ -318,7 +318,7 @@ pub(crate) struct ReportArgs {
   psql -h 127.0.0.1 -p 5432 -c 'SELECT * FROM flights LIMIT 5'
   curl -s 127.0.0.1:8000/v1/sql -H 'Content-Type: application/sql' -d 'SELECT count(*) FROM flights'
   curl -s 127.0.0.1:8000/v1/models/late_trees:predict -H 'Content-Type: application/json' -d '{\"instances\": [..]}'
-  lakemill serve --postgres off --http 127.0.0.1:9000")]
+  lakemill serve --postgres off --flight off --http 127.0.0.1:9000")]
 pub(crate) struct ServeArgs {
     /// Where to speak HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8000", value_parser = address)]
@@ -327,6 +327,10 @@ pub(crate) struct ServeArgs {
     /// Where to speak PostgreSQL's protocol
     #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:5432", value_parser = address)]
     pub(crate) postgres: Listen,
+
+    /// Where to speak Arrow Flight SQL
+    #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8815", value_parser = address)]
+    pub(crate) flight: Listen,
 
     /// Let statements read and write files here too: a folder, or s3://bucket/prefix (repeatable)
     #[arg(long, value_name = "PATH|URL")]
@@ -352,7 +356,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_connections: u32,
 
-    /// The largest HTTP request
+    /// The largest HTTP request; a message with rows over Flight SQL may be four times as large
     #[arg(long, value_name = "SIZE", default_value = "16MB")]
     pub(crate) max_message: MemoryLimit,
 

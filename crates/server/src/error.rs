@@ -105,6 +105,20 @@ impl Error {
         self
     }
 
+    /// With the number of the row of values that it is about; those before it are done.
+    #[must_use]
+    pub(crate) fn in_row(mut self, number: u64) -> Self {
+        self.message = format!("row {number} of the values: {}; the rows before it are committed", self.message);
+        self
+    }
+
+    /// Without the place, for statements that the client has not written.
+    #[must_use]
+    pub(crate) fn without_position(mut self) -> Self {
+        self.position = None;
+        self
+    }
+
     /// What the caller must do about it.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -151,6 +165,23 @@ impl Error {
             (Code::Kind, ErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             (Code::Kind, ErrorKind::Exhausted) => StatusCode::INSUFFICIENT_STORAGE,
             (Code::Kind, ErrorKind::Internal) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// gRPC's code: <https://grpc.io/docs/guides/status-codes>.
+    pub(crate) fn grpc(&self) -> tonic::Code {
+        match (self.code, self.kind) {
+            (Code::Overloaded | Code::TooLarge, _) => tonic::Code::ResourceExhausted,
+            (Code::Cancelled, _) => tonic::Code::Cancelled,
+            (Code::TimedOut, _) => tonic::Code::DeadlineExceeded,
+            (Code::ShuttingDown, _) => tonic::Code::Unavailable,
+            (Code::Unsupported, _) => tonic::Code::Unimplemented,
+            (Code::Kind, ErrorKind::Invalid | ErrorKind::Data) => tonic::Code::InvalidArgument,
+            (Code::Kind, ErrorKind::NotFound) => tonic::Code::NotFound,
+            (Code::Kind, ErrorKind::Conflict) => tonic::Code::Aborted,
+            (Code::Kind, ErrorKind::Unavailable) => tonic::Code::Unavailable,
+            (Code::Kind, ErrorKind::Exhausted) => tonic::Code::ResourceExhausted,
+            (Code::Kind, ErrorKind::Internal) => tonic::Code::Internal,
         }
     }
 

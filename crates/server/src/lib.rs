@@ -2,7 +2,7 @@
 //!
 //! - [`Server`] binds the ports, serves, and drains when told to stop;
 //! - `engine`: a session for each client, statements that wait their turn, run on threads of their own and stop when
-//!   told to;
+//!   told to; `ingest`: rows that clients send; `plain`: rows that they are sent;
 //! - `http`, `postgres`, `flight`: one folder for each protocol, none of which knows another.
 //!
 //! Not here: what statements mean (`query`), and the command that starts a server (the binary).
@@ -12,11 +12,15 @@
 
 mod admission;
 mod cancel;
+mod connections;
 mod engine;
 mod error;
+mod flight;
 mod http;
+mod ingest;
 mod metrics;
 mod options;
+mod plain;
 mod postgres;
 mod server;
 

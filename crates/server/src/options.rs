@@ -12,11 +12,13 @@ pub struct ServerOptions {
     pub http: Option<SocketAddr>,
     /// Where PostgreSQL's protocol is spoken.
     pub postgres: Option<SocketAddr>,
+    /// Where Arrow Flight SQL is spoken.
+    pub flight: Option<SocketAddr>,
     /// What statements may take.
     pub statements: StatementLimits,
     /// Open connections of each protocol.
     pub connections_max: usize,
-    /// The largest body of an HTTP request, and the largest message of the other protocols, in bytes.
+    /// The largest body of an HTTP request, in bytes; a batch of rows of Flight SQL may have four times as many.
     pub message_bytes_max: usize,
     /// How long a client may say nothing, or take nothing of what is sent to it.
     pub idle_max: Duration,

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::ServerOptions;
-use crate::{http, postgres};
+use crate::{flight, http, postgres};
 
 /// A server whose ports are bound.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub struct Server {
     options: ServerOptions,
     http: Option<TcpListener>,
     postgres: Option<TcpListener>,
+    flight: Option<TcpListener>,
 }
 
 /// What every listener needs beside its port.
@@ -42,7 +43,7 @@ impl Server {
     /// # Errors
     /// Invalid: an address beyond this machine, which needs users and passwords. Conflict: a port that is taken.
     pub async fn bind(session: Session, work: Handle, options: ServerOptions) -> Result<Self> {
-        for (name, address) in [("http", options.http), ("postgres", options.postgres)] {
+        for (name, address) in [("http", options.http), ("postgres", options.postgres), ("flight", options.flight)] {
             if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
                 return Err(Error::unsupported(format!(
                     "--{name} {address} is open to other machines, which asks for users and passwords: this version has \
@@ -54,6 +55,7 @@ impl Server {
         Ok(Self {
             http: bind("http", options.http).await?,
             postgres: bind("postgres", options.postgres).await?,
+            flight: bind("flight", options.flight).await?,
             engine,
             options,
         })
@@ -61,7 +63,7 @@ impl Server {
 
     /// The addresses that are listened on, by protocol.
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let listeners = [("http", &self.http), ("postgres", &self.postgres)];
+        let listeners = [("http", &self.http), ("postgres", &self.postgres), ("flight", &self.flight)];
         let address =
             |listener: &Option<TcpListener>| listener.as_ref().and_then(|listener| listener.local_addr().ok());
         listeners.into_iter().filter_map(|(name, listener)| Some((name, address(listener)?))).collect()
@@ -83,6 +85,9 @@ impl Server {
         }
         if let Some(listener) = self.postgres {
             service.connections.spawn(postgres::serve(listener, service.clone()));
+        }
+        if let Some(listener) = self.flight {
+            service.connections.spawn(flight::serve(listener, service.clone()));
         }
         stop.await;
         tracing::info!("draining");

@@ -35,7 +35,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
         let server = Server::bind(session, work, options(global, args)).await?;
         let addresses = server.addresses();
         if addresses.is_empty() {
-            return Err(Problem::invalid("nothing is served: --http and --postgres are both off").into());
+            return Err(Problem::invalid("nothing is served: --http, --postgres and --flight are all off").into());
         }
         let mut out = io::stdout().lock();
         for (name, address) in addresses {
@@ -53,6 +53,7 @@ fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
     ServerOptions {
         http: args.http.0,
         postgres: args.postgres.0,
+        flight: args.flight.0,
         statements: StatementLimits {
             admission: AdmissionLimits {
                 running_max: args.max_statements.map_or_else(|| 2 * global.threads(), usize::from),

@@ -23,7 +23,7 @@ fn the_short_help() {
           models       List the models of the lake, or describe one of them with its versions, metrics and
                        lineage
           report       Make the HTML report of a pipeline's last run again
-          serve        Serve the lake: PostgreSQL's protocol, Flight SQL and HTTP, one engine behind
+          serve        Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
           completions  Print a completion script for a shell
           help         Print this message or the help of the given subcommand(s)
 
@@ -52,6 +52,7 @@ fn the_short_help() {
           lakemill sql                                    type SQL at a prompt
           lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
           lakemill models                                 list the models of the lake
+          lakemill serve                                  serve the lake to psql, drivers and HTTP
 
         `lakemill help COMMAND` says more about each command.
     "#]]

@@ -23,15 +23,14 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use crate::connections::{self, Face};
 use crate::engine::Engine;
 use crate::metrics::Protocol;
 use crate::server::Service;
@@ -40,9 +39,6 @@ use problem::Problem;
 
 /// How long a client may take to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(30);
-
-/// How long to wait when the machine gives no more connections.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A browser must not take rows for a page, whatever they hold.
 const NO_SNIFFING: HeaderValue = HeaderValue::from_static("nosniff");
@@ -61,48 +57,10 @@ type Api = State<Arc<Shared>>;
 pub(crate) async fn serve(listener: TcpListener, service: Service) {
     let engine = Arc::clone(&service.engine);
     let shared = Arc::new(Shared { engine, scorers: Scorers::default(), service: service.clone() });
-    let app = router(shared);
-    let places = Arc::new(Semaphore::new(service.options.connections_max));
-    loop {
-        let accepted = tokio::select! {
-            () = service.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            // Closed without a word: whoever opens too many connections is not owed an answer on each.
-            service.engine.metrics().refused(Protocol::Http);
-            continue;
-        };
-        let connection = connection(stream, app.clone(), service.clone());
-        service.connections.spawn(async move {
-            connection.await;
-            drop(place);
-        });
-    }
-}
-
-async fn connection(stream: TcpStream, app: Router, service: Service) {
-    let _connected = service.engine.metrics().connection(Protocol::Http);
-    let _ = stream.set_nodelay(true);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(service.options.idle_max);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    let mut connection = std::pin::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = service.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(error = %error, "an HTTP connection has ended early");
-    }
+    connections::serve(listener, service, Face { protocol: Protocol::Http, app: router(shared), builder }).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {

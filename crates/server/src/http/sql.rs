@@ -29,6 +29,7 @@ use crate::cancel::Cancel;
 use crate::engine::{Answer, Client, Rows};
 use crate::error::{Error, Result};
 use crate::metrics::Protocol;
+use crate::plain::Plain;
 
 const JSON_LINES: &str = "application/x-ndjson";
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
@@ -180,7 +181,9 @@ fn arrow_stream(
     schema: SchemaRef,
     batches: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
 ) -> Result<impl Stream<Item = Result<Bytes>>> {
-    let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(datafusion::error::DataFusionError::from)?;
+    let plain = Plain::of(&schema);
+    let writer = StreamWriter::try_new(Vec::new(), plain.schema()).map_err(datafusion::error::DataFusionError::from)?;
+    let batches = batches.map(move |batch| batch.and_then(|batch| plain.batch(&batch)));
     Ok(stream::unfold((Some(writer), batches.boxed()), async |(writer, mut batches)| {
         let mut writer = writer?;
         let written = match batches.next().await {

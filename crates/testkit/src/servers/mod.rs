@@ -4,9 +4,11 @@
 //! and `LAKEMILL_TEST_S3` name servers that run already.
 
 mod guard;
+mod lakemill;
 mod postgres;
 mod s3;
 
+pub use lakemill::Lakemill;
 pub use postgres::{Postgres, postgres};
 pub use s3::{S3, s3};
 

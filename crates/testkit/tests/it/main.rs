@@ -6,6 +6,7 @@
 mod crash;
 mod disk;
 mod documentation;
+mod flight;
 mod interop;
 mod lake;
 mod numbers;
