@@ -9,6 +9,7 @@ mod documentation;
 mod interop;
 mod lake;
 mod numbers;
+mod serve;
 mod server_catalog;
 mod upstream;
 mod workload;
