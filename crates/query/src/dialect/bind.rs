@@ -54,6 +54,19 @@ impl Parsed {
     }
 }
 
+impl Parsed {
+    /// The statement with `$1`, `$2` .. cast to the types that are given, for a client that says what it will send.
+    ///
+    /// # Errors
+    /// Invalid: a type that SQL has no name for.
+    pub fn typed(&self, types: &[Option<DataType>]) -> Result<Self> {
+        let types = types.iter().map(|known| known.as_ref().map(syntax_of).transpose()).collect::<Result<Vec<_>>>()?;
+        let mut typed = self.clone();
+        visit(&mut typed.ast, &mut Type { types: &types });
+        Ok(typed)
+    }
+}
+
 fn visit(ast: &mut Ast, visitor: &mut impl VisitorMut) {
     match ast {
         Ast::Sql(statement) => visit_queries(statement, visitor),
@@ -113,6 +126,22 @@ impl VisitorMut for Substitute<'_> {
     }
 }
 
+struct Type<'a> {
+    types: &'a [Option<SqlType>],
+}
+
+impl VisitorMut for Type<'_> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        let known = placeholder(expr).and_then(number).and_then(|number| self.types.get(number - 1)?.as_ref());
+        if let Some(data_type) = known {
+            *expr = cast_to(expr.clone(), data_type.clone());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// A value as SQL would write it, of the same type.
 fn literal(value: &ScalarValue) -> Result<Expr> {
     if let ScalarValue::Dictionary(_, inner) = value {
@@ -120,7 +149,8 @@ fn literal(value: &ScalarValue) -> Result<Expr> {
     }
     if value.is_null() {
         return match value.data_type() {
-            DataType::Null => Ok(Expr::value(Value::Null)),
+            // A cast would make a list out of the NULL.
+            data_type if data_type.is_null() || data_type.is_nested() => Ok(Expr::value(Value::Null)),
             data_type => cast(Expr::value(Value::Null), &data_type),
         };
     }
@@ -165,13 +195,11 @@ fn elements(values: &dyn Array) -> Result<Expr> {
 }
 
 fn cast(expr: Expr, data_type: &DataType) -> Result<Expr> {
-    Ok(Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(expr),
-        data_type: syntax_of(data_type)?,
-        array: false,
-        format: None,
-    })
+    Ok(cast_to(expr, syntax_of(data_type)?))
+}
+
+fn cast_to(expr: Expr, data_type: SqlType) -> Expr {
+    Expr::Cast { kind: CastKind::Cast, expr: Box::new(expr), data_type, array: false, format: None }
 }
 
 fn syntax_of(data_type: &DataType) -> Result<SqlType> {

@@ -17,6 +17,19 @@ use crate::session::{Session, StatementScope};
 
 /// See [`Session::describe`].
 pub(crate) async fn describe(session: &Session, parsed: &Parsed) -> Result<Description> {
+    let mut described = described(session, parsed).await?;
+    if described.columns.is_some() && described.parameters.iter().any(Option::is_none) {
+        // What nothing tells is taken for a text, as PostgreSQL does; columns made of it follow.
+        let text = |known: &Option<DataType>| known.is_none().then_some(DataType::Utf8);
+        let texts: Vec<_> = described.parameters.iter().map(text).collect();
+        if let Ok(Description { columns: Some(columns), .. }) = self::described(session, &parsed.typed(&texts)?).await {
+            described.columns = Some(columns);
+        }
+    }
+    Ok(described)
+}
+
+async fn described(session: &Session, parsed: &Parsed) -> Result<Description> {
     let count = parsed.parameter_count()?;
     let scope = StatementScope::new(session, parsed, Arc::new(NoObserver));
     let described = match &parsed.ast {

@@ -2,32 +2,38 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch, field_into_pg_type};
-use futures::{StreamExt, TryStreamExt, stream};
+use arrow_pg::datatypes::{arrow_schema_to_pg_fields, field_into_pg_type};
+use arrow_pg::encoder::encode_value;
+use futures::{StreamExt, stream};
 use lakemill_query::Summary;
 pub(super) use pgwire::api::portal::Format;
-use pgwire::api::results::{FieldInfo, QueryResponse, Response, Tag};
+use pgwire::api::results::{DataRowEncoder, FieldInfo, QueryResponse, Response, Tag};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
 
 use super::cancel::Run;
+use super::numeric;
 use super::script::Piece;
 use crate::engine::Rows;
 use crate::error::{Error, Result};
 
 /// The rows of a query; `run` lasts as long as they do.
-pub(super) fn rows(rows: Rows, format: &Format, run: Run) -> PgWireResult<Response> {
-    let fields = Arc::new(fields(rows.schema(), format)?);
-    let schema = presentable(rows.schema());
+/// `described`: the columns that the client was told, which the rows are made to have.
+pub(super) fn rows(rows: Rows, format: &Format, described: Option<&SchemaRef>, run: Run) -> PgWireResult<Response> {
+    let columns = described.filter(|columns| columns.fields().len() == rows.schema().fields().len());
+    let columns = columns.unwrap_or_else(|| rows.schema());
+    let fields = Arc::new(fields(columns, format)?);
+    let schema = presentable(columns);
     let encoded = Arc::clone(&fields);
     let data = rows.map(move |batch| {
         let _running = &run;
         let batch = batch.and_then(|batch| present(&batch, &schema)).map_err(|error| pg_error(&error, None));
         let rows: Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> = match batch {
-            Ok(batch) => encode_recordbatch(Arc::clone(&encoded), batch),
+            Ok(batch) => encode(Arc::clone(&encoded), batch),
             Err(error) => Box::new(std::iter::once(Err(error))),
         };
         stream::iter(rows)
@@ -50,7 +56,20 @@ fn presentable(columns: &SchemaRef) -> SchemaRef {
 }
 
 fn has_type(field: &FieldRef) -> bool {
-    field_into_pg_type(field).is_ok() && !matches!(field.data_type(), DataType::Decimal256(..) | DataType::Map(..))
+    field_into_pg_type(field).is_ok() && has_type_of(field.data_type())
+}
+
+/// Lists of lists and of structs have no type that clients know the elements of.
+fn has_type_of(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Null | DataType::Decimal256(..) | DataType::Map(..) | DataType::Struct(_) => false,
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::FixedSizeList(element, _)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element) => !element.data_type().is_nested() && has_type_of(element.data_type()),
+        other => arrow_pg::datatypes::into_pg_type(other).is_ok(),
+    }
 }
 
 fn present(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
@@ -58,8 +77,11 @@ fn present(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         if column.data_type() == field.data_type() {
             return Ok(Arc::clone(column));
         }
-        let options = FormatOptions::default();
         let arrow = |error| Error::from(datafusion::error::DataFusionError::from(error));
+        if has_type_of(column.data_type()) {
+            return cast(column, field.data_type()).map_err(arrow);
+        }
+        let options = FormatOptions::default();
         let formatter = ArrayFormatter::try_new(column, &options).map_err(arrow)?;
         let text = |row| (!column.is_null(row)).then(|| formatter.value(row).to_string());
         Ok(Arc::new((0..column.len()).map(text).collect::<StringArray>()))
@@ -70,6 +92,21 @@ fn present(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         .map_err(|error| Error::from(datafusion::error::DataFusionError::from(error)))
 }
 
+/// The rows of a batch, as the fields want them.
+fn encode(fields: Arc<Vec<FieldInfo>>, batch: RecordBatch) -> Box<dyn Iterator<Item = PgWireResult<DataRow>> + Send> {
+    let mut encoder = DataRowEncoder::new(Arc::clone(&fields));
+    let schema = batch.schema();
+    Box::new((0..batch.num_rows()).map(move |row| {
+        for ((column, field), info) in batch.columns().iter().zip(schema.fields()).zip(fields.iter()) {
+            match column.as_primitive_opt::<Decimal128Type>() {
+                Some(numbers) => numeric::encode(&mut encoder, numbers, row, info)?,
+                None => encode_value(&mut encoder, column, row, field, info)?,
+            }
+        }
+        Ok(encoder.take_row())
+    }))
+}
+
 /// One text in one row.
 pub(super) fn value(name: &str, value: &str) -> PgWireResult<Response> {
     let schema = text_schema(name);
@@ -77,23 +114,13 @@ pub(super) fn value(name: &str, value: &str) -> PgWireResult<Response> {
     let wrong = |error: arrow::error::ArrowError| pg_error(&Error::internal(error.to_string()), None);
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]).map_err(wrong)?;
     let fields = Arc::new(fields(&schema, &Format::UnifiedText)?);
-    let rows = encode_recordbatch(Arc::clone(&fields), batch);
+    let rows = encode(Arc::clone(&fields), batch);
     Ok(Response::Query(QueryResponse::new(fields, stream::iter(rows))))
 }
 
 /// One column of text.
 pub(super) fn text_schema(name: &str) -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]))
-}
-
-/// An answer whose rows are all there.
-pub(super) async fn settled(response: Response) -> PgWireResult<Response> {
-    let Response::Query(query) = response else { return Ok(response) };
-    let (tag, fields) = (query.command_tag, query.row_schema);
-    let rows: Vec<DataRow> = query.data_rows.try_collect().await?;
-    let mut settled = QueryResponse::new(fields, stream::iter(rows.into_iter().map(Ok)));
-    settled.set_command_tag(&tag);
-    Ok(Response::Query(settled))
 }
 
 /// The tag of a statement without rows, as `INSERT 0 3` and `CREATE TABLE`.
@@ -119,10 +146,13 @@ pub(super) fn tag(text: &str, summary: &Summary) -> Tag {
 
 /// An error as PostgreSQL's clients know it.
 pub(super) fn pg_error(error: &Error, piece: Option<&Piece>) -> PgWireError {
+    placed(error, error.position().and_then(|position| piece?.place(position)))
+}
+
+/// An error at a place of the text that was sent, in characters from 1.
+pub(super) fn placed(error: &Error, place: Option<usize>) -> PgWireError {
     let mut info = ErrorInfo::new("ERROR".to_owned(), error.sqlstate().to_owned(), error.message().to_owned());
-    if let (Some(position), Some(piece)) = (error.position(), piece) {
-        info.position = Some(piece.place(position).to_string());
-    }
+    info.position = place.map(|place| place.to_string());
     PgWireError::UserError(Box::new(info))
 }
 

@@ -30,7 +30,8 @@ impl Running {
         self.0.lock().is_some()
     }
 
-    fn cancel(&self) {
+    /// Stops what runs now.
+    pub(super) fn cancel(&self) {
         if let Some(cancel) = self.0.lock().as_ref() {
             cancel.set(Reason::Client);
         }

@@ -5,19 +5,18 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::MemoryCatalogProvider;
 use datafusion::common::DataFusionError;
-use datafusion::common::ScalarValue;
 use datafusion::datasource::TableType;
-use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables, setup_pg_catalog};
 use lakemill_lake::RelationKind;
 use lakemill_query::{Extension, Session};
 
+use super::{functions, relations};
 use crate::error::Result;
 
 /// The name of the one database.
@@ -31,16 +30,12 @@ pub(super) fn extend(session: &Session) -> Result<Session> {
     let info = LakeInfo { session: session.clone() };
     let tables = Arc::new(PgCatalogStaticTables::try_new()?);
     let schema = PgCatalogSchemaProvider::try_new(info, tables, EmptyContextProvider)?;
-    let extension = Extension::default().with_schema("pg_catalog", Arc::new(schema));
+    let extension = Extension::default().with_schema("pg_catalog", Arc::new(relations::Catalog::over(schema)?));
     let extended = session.extended(extension, |context| {
         // The library wants a catalog to put its schema into; statements see the lake's and the schema above instead.
         context.register_catalog(DATABASE, Arc::new(MemoryCatalogProvider::new()));
         setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
-        // Connection pools call it when they take a connection back.
-        let nothing = |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(String::new()))));
-        let unlock =
-            create_udf("pg_advisory_unlock_all", Vec::new(), DataType::Utf8, Volatility::Volatile, Arc::new(nothing));
-        context.register_udf(unlock);
+        functions::register(context);
         Ok(())
     });
     Ok(extended?)

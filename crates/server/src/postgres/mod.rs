@@ -1,9 +1,10 @@
 //! PostgreSQL's wire protocol, version 3: <https://www.postgresql.org/docs/current/protocol.html>.
 //!
-//! - `connection`: one client's statements, simple and prepared; `script`: how a text is taken apart;
+//! - `startup`: how a connection begins; `connection`: one client's statements; `extended`: those that are prepared;
+//! - `script`: how a text is taken apart; `send`: how answers are sent; `gone`: clients that go away meanwhile;
 //! - `own`: what is PostgreSQL's alone, such as BEGIN and SET extra_float_digits; `copy`: rows in and out as text;
-//! - `parameters` and `answer`: values and rows between Arrow and the wire;
-//! - `catalog`: pg_catalog, which clients read before anything else; `cancel`: stopping a statement from elsewhere.
+//! - `parameters`, `answer`, `numeric`: values and rows between Arrow and the wire;
+//! - `catalog`, `relations`, `functions`: pg_catalog, which clients read before anything else; `cancel`: stopping a statement from elsewhere.
 //!
 //! **Architecture invariant:** a transaction block is accepted because clients open one unasked, and never promises what
 //! a lake does not give: each statement commits on its own, and a ROLLBACK after a change says that it cannot.
@@ -13,16 +14,23 @@ mod cancel;
 mod catalog;
 mod connection;
 mod copy;
+mod extended;
+mod functions;
+mod gone;
+mod numeric;
 mod own;
 mod parameters;
+mod relations;
 mod script;
+mod send;
+mod startup;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lakemill_query::Session;
 use pgwire::tokio::process_socket;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
@@ -67,6 +75,8 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
             let _connected = service.engine.metrics().connection(Protocol::Postgres);
             let handlers = Handlers::new(connection);
             let finish = handlers.finished(&service.stop);
+            let Ok((stream, beside)) = beside(stream) else { return };
+            let running = handlers.running();
             tokio::select! {
                 served = process_socket(stream, None, handlers) => {
                     if let Err(error) = served {
@@ -74,10 +84,18 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
                     }
                 }
                 () = finish => {}
+                () = gone::watch(beside, running) => {}
             }
             drop(place);
         });
     }
+}
+
+/// The connection, and a second handle of it to look at it from beside.
+fn beside(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)> {
+    let stream = stream.into_std()?;
+    let beside = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, beside))
 }
 
 /// What the sessions of clients begin as.

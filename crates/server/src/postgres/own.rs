@@ -14,9 +14,12 @@ pub(super) enum Own {
     Begin,
     Commit,
     Rollback,
-    /// SAVEPOINT, RELEASE: nothing is kept, and ROLLBACK TO says so.
-    Savepoint(&'static str),
-    RollbackTo,
+    /// SAVEPOINT with its name.
+    Savepoint(String),
+    /// ROLLBACK TO a savepoint.
+    RollbackTo(String),
+    /// What changes nothing here: RELEASE, SET TRANSACTION.
+    Taken(&'static str),
     /// A setting of the connection.
     Set {
         name: String,
@@ -36,7 +39,7 @@ pub(super) enum Own {
 }
 
 /// Settings that clients of PostgreSQL make, with what they begin as. They change how PostgreSQL answers, not what.
-const SETTINGS: &[(&str, &str)] = &[
+pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
@@ -88,6 +91,8 @@ impl Settings {
     /// # Errors
     /// A value that would change what this server does and that it does not know.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        // Some clients quote what they send at the start.
+        let value = value.trim().trim_matches('\'');
         let refused = |why: &str| Err(Error::unsupported(format!("{name} cannot be '{value}': {why}")));
         match name {
             "client_encoding"
@@ -141,15 +146,17 @@ fn timeout(text: &str) -> Option<Duration> {
 impl Own {
     /// The statement that these tokens are, if it is one of these.
     pub(super) fn recognize(tokens: &[&Token]) -> Option<Result<Self>> {
-        let words: Vec<String> = tokens.iter().take(4).map(|token| word(token)).collect();
+        let words: Vec<String> = tokens.iter().take(5).map(|token| word(token)).collect();
+        // A savepoint's name is the last word, whatever stands before it.
+        let named = || tokens.last().map(|token| value_of(token)).unwrap_or_default();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let own = match words.as_slice() {
             ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Self::Begin,
             ["COMMIT" | "END", ..] => Self::Commit,
-            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => Self::RollbackTo,
+            ["ROLLBACK", "TO", ..] | ["ROLLBACK", "WORK" | "TRANSACTION", "TO", ..] => Self::RollbackTo(named()),
             ["ROLLBACK" | "ABORT", ..] => Self::Rollback,
-            ["SAVEPOINT", ..] => Self::Savepoint("SAVEPOINT"),
-            ["RELEASE", ..] => Self::Savepoint("RELEASE"),
+            ["SAVEPOINT", ..] => Self::Savepoint(named()),
+            ["RELEASE", ..] => Self::Taken("RELEASE"),
             ["DISCARD", ..] => Self::Discard("DISCARD ALL"),
             ["CLOSE", ..] => Self::Discard("CLOSE CURSOR"),
             ["UNLISTEN", ..] => Self::Discard("UNLISTEN"),
@@ -158,7 +165,7 @@ impl Own {
             ["NOTIFY", ..] => Self::Unsupported("NOTIFY"),
             ["LOCK", ..] => Self::Unsupported("LOCK"),
             ["DECLARE", ..] => Self::Unsupported("DECLARE CURSOR"),
-            ["SET", "SESSION", "CHARACTERISTICS", ..] | ["SET", "TRANSACTION", ..] => Self::Savepoint("SET"),
+            ["SET", "SESSION", "CHARACTERISTICS", ..] | ["SET", "TRANSACTION", ..] => Self::Taken("SET"),
             ["SET", "SESSION" | "LOCAL", ..] => return set(&tokens[2..]),
             ["SET", ..] => return set(&tokens[1..]),
             ["SHOW", "TRANSACTION", "ISOLATION", ..] => Self::Show { name: "transaction_isolation".to_owned() },
@@ -229,7 +236,7 @@ mod tests {
     fn clients_statements_are_known_and_the_engines_are_left_to_it() {
         let set = |name: &str, value: &str| Some(Own::Set { name: name.to_owned(), value: value.to_owned() });
         assert_eq!(recognized("begin isolation level serializable"), Some(Own::Begin));
-        assert_eq!(recognized("ROLLBACK TO SAVEPOINT a"), Some(Own::RollbackTo));
+        assert_eq!(recognized("ROLLBACK TO SAVEPOINT a"), Some(Own::RollbackTo("a".to_owned())));
         assert_eq!(recognized("SET extra_float_digits = 3"), set("extra_float_digits", "3"));
         assert_eq!(recognized("SET DateStyle TO ISO, DMY"), set("datestyle", "ISO, DMY"));
         assert_eq!(recognized("set session statement_timeout to '5s'"), set("statement_timeout", "5s"));

@@ -3,11 +3,17 @@
 //! The text is split at semicolons before anything is parsed, since clients send statements in one text that only one
 //! of the two grammars knows (`BEGIN; CREATE MODEL ..; COMMIT`).
 
+use std::ops::ControlFlow;
+
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use lakemill_query::{Parsed, Position, Session};
+use pgwire::error::PgWireResult;
+use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::answer::placed;
 use super::copy::Copy;
 use super::own::Own;
 use crate::error::{Error, Result};
@@ -19,6 +25,8 @@ pub(super) struct Piece {
     pub(super) text: String,
     /// Where it begins, in characters from 0.
     pub(super) offset: usize,
+    /// What runs is written otherwise, so that its places are none of the text.
+    pub(super) rewritten: bool,
     pub(super) statement: Statement,
 }
 
@@ -35,15 +43,15 @@ pub(super) enum Statement {
 
 impl Piece {
     /// The place of an error, in characters from 1 of the whole text, as PostgreSQL counts.
-    pub(super) fn place(&self, position: Position) -> usize {
-        let lines: usize = self
-            .text
-            .lines()
-            .take(usize::try_from(position.line).unwrap_or(1).saturating_sub(1))
-            .map(|line| line.chars().count() + 1)
-            .sum();
-        self.offset + lines + usize::try_from(position.column).unwrap_or(1)
+    pub(super) fn place(&self, position: Position) -> Option<usize> {
+        (!self.rewritten).then(|| place_in(&self.text, self.offset, position))
     }
+}
+
+fn place_in(text: &str, offset: usize, position: Position) -> usize {
+    let before = usize::try_from(position.line).unwrap_or(1).saturating_sub(1);
+    let lines: usize = text.split('\n').take(before).map(|line| line.chars().count() + 1).sum();
+    offset + lines + usize::try_from(position.column).unwrap_or(1)
 }
 
 /// The statements of a text.
@@ -54,10 +62,11 @@ pub(super) fn take_apart(
     session: &Session,
     compatibility: &PostgresCompatibilityParser,
     text: &str,
-) -> Result<Vec<Piece>> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize_with_location()
-        .map_err(|error| Error::invalid(format!("syntax error: {}", error.message)))?;
+) -> PgWireResult<Vec<Piece>> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize_with_location().map_err(|error| {
+        let place = offset_of(text, error.location) + 1;
+        placed(&Error::invalid(format!("syntax error: {}", error.message)), Some(place))
+    })?;
     let mut pieces = Vec::new();
     for tokens in tokens.split(|token| token.token == Token::SemiColon) {
         let words: Vec<&TokenWithSpan> =
@@ -67,11 +76,16 @@ pub(super) fn take_apart(
         let piece: String = text.chars().skip(offset).take(end - offset).collect();
         let kinds: Vec<&Token> = words.iter().map(|word| &word.token).collect();
         let statement = match (Own::recognize(&kinds), Copy::recognize(&kinds)) {
-            (Some(own), _) => Statement::Own(own?),
-            (None, Some(copy)) => Statement::Copy(copy?),
-            (None, None) => Statement::Engine(Box::new(engine(session, compatibility, &piece, &kinds)?)),
+            (Some(own), _) => own.map(Statement::Own),
+            (None, Some(copy)) => copy.map(Statement::Copy),
+            (None, None) => {
+                engine(session, compatibility, &piece, &kinds).map(|parsed| Statement::Engine(Box::new(parsed)))
+            }
         };
-        pieces.push(Piece { text: piece, offset, statement });
+        let statement = statement
+            .map_err(|error| placed(&error, error.position().map(|position| place_in(&piece, offset, position))))?;
+        let rewritten = matches!(&statement, Statement::Engine(parsed) if parsed.text != piece);
+        pieces.push(Piece { text: piece, offset, rewritten, statement });
     }
     Ok(pieces)
 }
@@ -86,7 +100,7 @@ fn engine(
     // What clients ask pg_catalog is written for PostgreSQL's operators, casts and visibility rules.
     let rewritten = match asks_catalog(tokens) {
         true => compatibility.parse(text).ok().map(|statements| {
-            let texts: Vec<String> = statements.iter().map(ToString::to_string).collect();
+            let texts: Vec<String> = statements.into_iter().map(backslash_escapes).collect();
             texts.join("; ")
         }),
         false => None,
@@ -96,6 +110,24 @@ fn engine(
         Ok([parsed]) => Ok(parsed),
         Err(_) => Err(Error::invalid("syntax error: this is not one statement")),
     }
+}
+
+/// The statement's text, with LIKE escaping by backslashes: DataFusion knows no other character.
+fn backslash_escapes(mut statement: ast::Statement) -> String {
+    let _ = ast::visit_expressions_mut(&mut statement, |expr| {
+        if let ast::Expr::Like { pattern, escape_char, .. } | ast::Expr::ILike { pattern, escape_char, .. } = expr
+            && let Some(ast::ValueWithSpan { value: ast::Value::SingleQuotedString(escape), .. }) = escape_char.take()
+            && escape != "\\"
+        {
+            let text = format!("replace({pattern}, '{}', '\\')", escape.replace('\'', "''"));
+            let replaced = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text).and_then(|mut p| p.parse_expr());
+            if let Ok(replaced) = replaced {
+                **pattern = replaced;
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    statement.to_string()
 }
 
 /// Whether a statement names something of pg_catalog's.

@@ -138,17 +138,25 @@ pub(super) async fn out(client: &Client, copy: &Copy, cancel: &Cancel, run: Run)
         return Err(Error::invalid("COPY takes a query that gives rows"));
     };
     let (schema, form) = (std::sync::Arc::clone(rows.schema()), copy.form);
-    let header = form.header.then(|| Ok(encode::header(&schema, form)));
+    let mut header = form.header.then(|| encode::header(&schema, form));
     let data = rows.map(move |batch| {
         let _running = &run;
         let lines =
             batch.and_then(|batch| encode::lines(&batch, form).map_err(|error| DataFusionError::from(error).into()));
         match lines {
-            Ok(lines) => stream::iter(lines.into_iter().map(Ok).collect::<Vec<_>>()),
+            Ok(mut lines) => {
+                // The header goes with the first row, so that the rows are counted right.
+                if let Some(first) = lines.first_mut()
+                    && let Some(header) = header.take()
+                {
+                    *first = [header, std::mem::take(first)].concat().into();
+                }
+                stream::iter(lines.into_iter().map(Ok).collect::<Vec<_>>())
+            }
             Err(error) => stream::iter(vec![Err(pg_error(&error, None))]),
         }
     });
-    let data = stream::iter(header).chain(data.flatten()).map_ok(|line: bytes::Bytes| CopyData::new(line));
+    let data = data.flatten().map_ok(|line: bytes::Bytes| CopyData::new(line));
     Ok(Response::CopyOut(CopyResponse::new(0, schema.fields().len(), data)))
 }
 

@@ -1,0 +1,115 @@
+//! `lakemill serve` and the clients that people have: psql, the drivers of Python, SQLAlchemy with pandas, and programs
+//! that speak HTTP. Each is a script in `tests/python`, and talks to a server of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use lakemill_testkit::{Result, process};
+
+/// What the clients find: a table, a view and a model.
+const LAKE: &str = "
+    CREATE TABLE rides AS
+      SELECT CAST(value AS INT) AS id, value % 7 AS hour, value * 0.5 AS distance,
+        CASE value % 3 WHEN 0 THEN 'bike' WHEN 1 THEN 'car' END AS vehicle,
+        TIMESTAMP '2024-01-01 00:00:00' + value * INTERVAL '1 hour' AS at,
+        value % 7 > 3 AS late
+      FROM generate_series(1, 3000);
+    CREATE VIEW cars AS SELECT id, distance FROM rides WHERE vehicle = 'car';
+    CREATE MODEL lateness TRANSFORM (hour * 2 AS doubled, distance, vehicle, late)
+      OPTIONS (model_type = 'LOGISTIC_REG', input_label_cols = ['late'])
+      AS SELECT hour, distance, vehicle, late FROM rides;";
+
+/// A server on free ports, which ends with this value.
+struct Serving {
+    server: Child,
+    http: String,
+    postgres: String,
+    folder: tempfile::TempDir,
+}
+
+impl Serving {
+    fn start(options: &[&str]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let lake = folder.path().join("lake");
+        let lakemill = || -> Result<Command> {
+            let mut command = Command::new(process::lakemill()?);
+            command.arg("--lake").arg(&lake);
+            Ok(command)
+        };
+        process::piped(lakemill()?.args(["sql"]), LAKE)?;
+        let mut command = lakemill()?;
+        command.args(["serve", "--http", "127.0.0.1:0", "--postgres", "127.0.0.1:0"]).args(options);
+        let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = server.stdout.take().ok_or("no output")?;
+        let mut serving = Self { server, http: String::new(), postgres: String::new(), folder };
+        for line in BufReader::new(stdout).lines().take(2) {
+            let line = line?;
+            match line.split_once(" 127.0.0.1:") {
+                Some(("http", port)) => serving.http = port.to_owned(),
+                Some(("postgres", port)) => serving.postgres = port.to_owned(),
+                _ => return Err(format!("the server says '{line}'").into()),
+            }
+        }
+        Ok(serving)
+    }
+
+    /// Runs a script against the server; it fails by itself.
+    fn script(&self, name: &str) -> Result<()> {
+        let folder = self.folder.path().display().to_string();
+        let process = self.server.id().to_string();
+        process::python(&format!("tests/python/{name}.py"), &[&self.http, &self.postgres, &folder, &process], &[])?;
+        Ok(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn psql_lists_selects_copies_and_cancels() -> Result<()> {
+    Serving::start(&[])?.script("psql_client")
+}
+
+#[test]
+fn psycopg_binds_all_types_and_copies() -> Result<()> {
+    Serving::start(&[])?.script("psycopg_client")
+}
+
+#[test]
+fn asyncpg_prepares_and_pools() -> Result<()> {
+    Serving::start(&[])?.script("asyncpg_client")
+}
+
+#[test]
+fn sqlalchemy_inspects_and_pandas_writes() -> Result<()> {
+    Serving::start(&[])?.script("sqlalchemy_client")
+}
+
+#[test]
+fn http_answers_predicts_and_refuses() -> Result<()> {
+    Serving::start(&[])?.script("http_client")
+}
+
+#[test]
+fn hostile_clients_are_told_no() -> Result<()> {
+    Serving::start(&[])?.script("hostile_client")
+}
+
+#[test]
+fn a_full_server_refuses_stops_and_drains() -> Result<()> {
+    let limits = ["--max-statements", "1", "--max-queue", "0", "--statement-timeout", "2", "--drain", "1"];
+    Serving::start(&limits)?.script("limits_client")
+}
+
+mod full {
+    use super::{Result, Serving};
+
+    #[test]
+    fn many_rows_and_many_connections_cost_little() -> Result<()> {
+        Serving::start(&[])?.script("heavy_client")
+    }
+}
