@@ -92,7 +92,7 @@ def ingest(connection):
     with connection.cursor() as cursor:
         sent = pa.table({"id": pa.array(range(10), pa.int64()), "text": ["x"] * 10})
         assert cursor.adbc_ingest("sent", sent, mode="create") == 10
-        with refused("exists already"):
+        with refused("already exists"):
             cursor.adbc_ingest("sent", sent, mode="create")
         # Columns are matched by name; a dictionary is the values that it has.
         text = pa.array(["y"] * 100_000).dictionary_encode()
@@ -100,7 +100,7 @@ def ingest(connection):
         assert cursor.adbc_ingest("sent", more, mode="append") == 100_000
         for mode in ("create_append", "replace"):
             assert cursor.adbc_ingest("replaced", pa.table({"id": [7]}), mode=mode, db_schema_name="main") == 1
-        assert cursor.adbc_ingest("empty", sent.slice(0, 0), mode="create") == 0
+        assert cursor.adbc_ingest("empty", pa.record_batch({"id": pa.array([], pa.int64())}), mode="create") == 0
 
 
 def ingest_of_what_is_wrong(connection):
@@ -145,12 +145,13 @@ def schema_without_running(connection):
     with connection.cursor() as cursor:
         schema = cursor.adbc_execute_schema("SELECT id, text FROM seen")
         assert schema.types == [pa.int64(), pa.string()], schema
-        cursor.adbc_execute_schema("DROP TABLE seen")
+        with refused("did not provide schema"):
+            cursor.adbc_execute_schema("DROP TABLE seen")
     assert query(connection, "SELECT count(*) AS n FROM seen").to_pylist() == [{"n": 5}]
 
 
 def errors(connection):
-    with refused("INVALID_ARGUMENT", "line 2, column 1"):
+    with refused("INVALID_ARGUMENT", "line 2, column 6"):
         query(connection, "SELECT 1\nFORM seen WHERE")
     with refused("NOT_FOUND", "unknown column 'idd'", "did you mean 'id'", "line 1, column 8"):
         query(connection, "SELECT idd FROM seen")
@@ -164,12 +165,12 @@ def errors(connection):
         query(connection, "SET datafusion.execution.batch_size = 10")
     with refused("out of reach"):
         query(connection, "SELECT * FROM '/etc/passwd'")
-    with refused("exists already"):
+    with refused("already exists"):
         query(connection, "CREATE TABLE seen (id BIGINT)")
 
 
 def cancel(connection):
-    endless = "SELECT count(*) AS n FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value % 7 = b.value % 11"
+    endless = "SELECT sum(value % 7) AS n FROM generate_series(1, 1000000000000)"
     with connection.cursor() as cursor:
         timer = threading.Timer(0.5, cursor.adbc_cancel)
         timer.start()

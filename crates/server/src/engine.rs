@@ -11,7 +11,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use lakemill_query::{Description, Outcome, Parsed, Session, StatementKind, Summary};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::{Admission, AdmissionLimits};
 use crate::cancel::{Cancel, Reason};
 use crate::error::{Error, Result};
+use crate::gather::Gather;
 use crate::metrics::{Metrics, Protocol, Timing};
 
 /// Batches that wait between a query and its client.
@@ -238,11 +239,12 @@ impl Client {
 
 /// Hands the rows over, batch by batch, until the query or its client ends.
 async fn forward(
-    mut rows: SendableRecordBatchStream,
+    rows: SendableRecordBatchStream,
     sender: &mpsc::Sender<Result<RecordBatch>>,
     cancel: &Cancel,
     timing: &Timing,
 ) {
+    let mut rows = Gather::new(rows);
     let mut count = 0;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|error| cancel.explain(Error::from(error)));

@@ -16,6 +16,7 @@ mod connections;
 mod engine;
 mod error;
 mod flight;
+mod gather;
 mod http;
 mod ingest;
 mod metrics;

@@ -199,7 +199,10 @@ impl FlightService for FlightSql {
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
         let mut rest = request.into_inner();
-        let first = rest.message().await?.ok_or_else(|| malformed("nothing was sent"))?;
+        let first = rest
+            .message()
+            .await?
+            .ok_or_else(|| malformed("no command was sent, as drivers do when no batch is ingested"))?;
         let app_metadata = Box::pin(self.put(first, rest)).await?;
         Ok(Response::new(once(PutResult { app_metadata })))
     }
