@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use futures::stream::Fuse;
 use futures::{FutureExt, StreamExt};
 
 /// Batches of as many rows are left as they are.
@@ -14,14 +15,15 @@ const ROWS_ENOUGH: usize = 4 * 1024;
 
 /// The rows of a query in batches that are worth sending.
 pub(crate) struct Gather {
-    rows: SendableRecordBatchStream,
+    /// Not to be polled after its end, which is met while rows are put together.
+    rows: Fuse<SendableRecordBatchStream>,
     /// What came after rows that were not sent yet.
     failed: Option<DataFusionError>,
 }
 
 impl Gather {
     pub(crate) fn new(rows: SendableRecordBatchStream) -> Self {
-        Self { rows, failed: None }
+        Self { rows: rows.fuse(), failed: None }
     }
 
     /// The next batch; `None` at the end.
