@@ -108,11 +108,12 @@ impl Statements {
         }
         let values = values.map_or(Ok(Bytes::new()), |batch| query::encode(&batch))?;
         let mut state = self.state.lock();
-        let held = state.statements.get(handle).ok_or_else(unknown)?.statement.values.len();
+        let prepared = state.statements.get_mut(handle).ok_or_else(unknown)?;
+        prepared.used = Stopwatch::start();
+        let held = prepared.statement.values.len();
         state.grow(values.len(), held)?;
         if let Some(prepared) = state.statements.get_mut(handle) {
             prepared.statement.values = values;
-            prepared.used = Stopwatch::start();
         }
         Ok(())
     }
@@ -152,12 +153,15 @@ impl State {
 
     /// Counts `added` bytes in the place of `removed` ones.
     fn grow(&mut self, added: usize, removed: usize) -> Result<()> {
-        if self.bytes - removed + added > STATEMENTS_BYTES_MAX {
+        if self.bytes + added > STATEMENTS_BYTES_MAX + removed {
+            self.forget_idle();
+        }
+        if self.bytes + added > STATEMENTS_BYTES_MAX + removed {
             return Err(Error::overloaded(
                 "the open prepared statements are too large; close those that are not needed",
             ));
         }
-        self.bytes = self.bytes - removed + added;
+        self.bytes = self.bytes + added - removed;
         Ok(())
     }
 }
