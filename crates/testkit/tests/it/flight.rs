@@ -24,7 +24,6 @@ async fn adbc_queries_writes_and_is_told_what_is_wrong() -> Result<()> {
     };
     assert_eq!(rows("SELECT count(*), min(id), max(id) FROM sent").await?, ["100010", "0", "100009"]);
     assert_eq!(rows("SELECT * FROM replaced").await?, ["7"]);
-    // The table's own two versions, and one for each INSERT: an update of three rows of values is three.
     assert_eq!(rows("SELECT string_agg(text, ',' ORDER BY id) FROM changed").await?, ["one,TWO,three,four"]);
     Ok(())
 }
