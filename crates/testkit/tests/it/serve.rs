@@ -1,4 +1,5 @@
-//! `lakemill serve` and the clients that people have: psql, and programs that speak HTTP. Each is a script in `tests/python`, and talks to a server of its own.
+//! `lakemill serve` and the clients that people have: psql, and programs that speak HTTP. Each is a script in
+//! `tests/python`, and talks to a server of its own.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,9 +9,9 @@ use lakemill_testkit::{Result, process};
 /// What the clients find: a table, a view and a model.
 const LAKE: &str = "
     CREATE TABLE rides AS
-      SELECT CAST(value AS INT) AS id, value % 7 AS hour, value * 0.5 AS distance,
+      SELECT CAST(value AS INT) AS id, CAST(value % 7 AS INT) AS hour, value * 0.5 AS distance,
         CASE value % 3 WHEN 0 THEN 'bike' WHEN 1 THEN 'car' END AS vehicle,
-        TIMESTAMP '2024-01-01 00:00:00' + value * INTERVAL '1 hour' AS at,
+        arrow_cast(1704067200 + value * 3600, 'Timestamp(Second, None)') AS at,
         value % 7 > 3 AS late
       FROM generate_series(1, 3000);
     CREATE VIEW cars AS SELECT id, distance FROM rides WHERE vehicle = 'car';
