@@ -1,4 +1,5 @@
-//! Connections of the faces that are spoken over HTTP: accepted up to a limit, and drained when the server stops.
+//! Connections: taken until the server stops; those of the faces that are spoken over HTTP are served up to a limit, and
+//! drained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,15 +28,7 @@ pub(crate) struct Face {
 /// Serves a port until the server stops.
 pub(crate) async fn serve(listener: TcpListener, service: Service, face: Face) {
     let places = Arc::new(Semaphore::new(service.options.connections_max));
-    loop {
-        let accepted = tokio::select! {
-            () = service.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    while let Some(stream) = accept(&listener, &service).await {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             // Closed without a word: whoever opens too many connections is not owed an answer on each.
             service.engine.metrics().refused(face.protocol);
@@ -46,6 +39,20 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, face: Face) {
             connection.await;
             drop(place);
         });
+    }
+}
+
+/// The next connection; `None` when the server stops.
+pub(crate) async fn accept(listener: &TcpListener, service: &Service) -> Option<TcpStream> {
+    loop {
+        let accepted = tokio::select! {
+            () = service.stop.cancelled() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => return Some(stream),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
     }
 }
 

@@ -26,22 +26,19 @@ mod send;
 mod startup;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lakemill_query::Session;
 use pgwire::tokio::process_socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::connections::accept;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::metrics::Protocol;
 use crate::server::Service;
 use cancel::Cancels;
 use connection::{Connection, Handlers};
-
-/// How long to wait when the machine gives no more connections.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves a port until the server stops.
 pub(crate) async fn serve(listener: TcpListener, service: Service) {
@@ -54,15 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
     };
     let cancels = Arc::new(Cancels::default());
     let places = Arc::new(Semaphore::new(service.options.connections_max));
-    loop {
-        let accepted = tokio::select! {
-            () = service.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    while let Some(stream) = accept(&listener, &service).await {
         let place = Arc::clone(&places).try_acquire_owned().ok();
         if place.is_none() {
             service.engine.metrics().refused(Protocol::Postgres);
