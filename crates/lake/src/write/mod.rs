@@ -5,7 +5,7 @@
 //! replace-where, OPTIMIZE, VACUUM and RESTORE go through deltalake's builders.
 //!
 //! **What a crash leaves behind.** Data files are written first and named by one put-if-absent of the commit file. Before
-//! that put, the files are orphans, which VACUUM removes; after it, the change is complete. Checkpoints come after the
+//! that put, the files are orphans, which VACUUM removes (an error removes them itself, `draft`); after it, the change is complete. Checkpoints come after the
 //! commit and only speed up reading; one that is missing or half-written is ignored.
 //!
 //! **What is checked.** Every commit carries an application transaction with an id of its own (`commit`), so that a commit
@@ -14,6 +14,7 @@
 mod alter;
 mod change;
 mod commit;
+mod draft;
 mod history;
 mod maintain;
 mod merge;

@@ -4,11 +4,13 @@
 //! works alone until enough rows have come to be worth a second file, so small results stay in one file and large ones
 //! are encoded on all cores. Memory is bounded by the queue and by one row group per writer and table partition.
 //!
-//! Dropping the future stops everything: what was written stays behind as orphans, which VACUUM removes.
+//! An error stops all and removes what was written. Dropping the future stops everything, too, but then what was written
+//! stays behind as orphans, which VACUUM removes.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::TaskContext;
@@ -21,8 +23,9 @@ use deltalake::parquet::basic::Compression;
 use deltalake::parquet::file::properties::WriterProperties;
 use futures::StreamExt;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
+use super::draft::Draft;
 use super::rules::RowRules;
 use crate::error::{Error, Result};
 
@@ -92,68 +95,111 @@ pub(super) async fn write_files(
     let (send, receive) = mpsc::channel::<RecordBatch>(QUEUE_BATCHES);
     let (count, counted) = watch::channel(0_u64);
     let count = Arc::new(count);
-    let rules = Arc::new(rules);
-    let receive = Arc::new(Mutex::new(receive));
-    let mut tasks: JoinSet<Result<Written>> = JoinSet::new();
+    let mut readers: JoinSet<Result<()>> = JoinSet::new();
     for mut stream in execute_stream_partitioned(plan, context)? {
         let (send, count) = (send.clone(), Arc::clone(&count));
-        tasks.spawn(async move {
+        readers.spawn(async move {
             while let Some(batch) = stream.next().await {
                 let batch = batch?;
                 count.send_modify(|rows| *rows += batch.num_rows() as u64);
-                // The writers are gone only when one of them failed; its error is the one that counts.
+                // The queue lives as long as the change.
                 if batch.num_rows() > 0 && send.send(batch).await.is_err() {
                     break;
                 }
             }
-            Ok(Written::default())
+            Ok(())
         });
     }
     drop((send, count));
+    let draft = Arc::new(Draft::new(log_store.object_store(None)));
+    let queue = Arc::new(Queue { batches: Mutex::new(receive), failed: AtomicBool::new(false), rules });
+    let mut writers: JoinSet<Result<Written>> = JoinSet::new();
     for number in 0..writers_max as u64 {
-        let writer = DeltaWriter::new(log_store.object_store(None), config.clone());
-        let (receive, mut counted, rules) = (Arc::clone(&receive), counted.clone(), Arc::clone(&rules));
-        tasks.spawn(async move {
+        let writer = DeltaWriter::new(Arc::clone(&draft) as _, config.clone());
+        let (queue, mut counted) = (Arc::clone(&queue), counted.clone());
+        writers.spawn(async move {
             // An error means that the input has ended: the queue is all there is.
             let _ = counted.wait_for(|rows| *rows >= number * ROWS_PER_WRITER).await;
-            write_from(&receive, writer, &rules).await
+            write_from(&queue, writer).await
         });
     }
-    drop((receive, counted));
-    join(tasks).await
+    drop(counted);
+    let written = join(readers, writers, &queue).await;
+    if written.is_err() {
+        draft.discard().await;
+    }
+    written
 }
 
-async fn write_from(
-    receive: &Mutex<mpsc::Receiver<RecordBatch>>,
-    mut writer: DeltaWriter,
-    rules: &RowRules,
-) -> Result<Written> {
+/// What the writers share.
+struct Queue {
+    batches: Mutex<mpsc::Receiver<RecordBatch>>,
+    /// Whether all is in vain: nobody ends a file then.
+    failed: AtomicBool,
+    rules: RowRules,
+}
+
+impl Queue {
+    async fn next(&self) -> Option<RecordBatch> {
+        self.batches.lock().await.recv().await
+    }
+
+    fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+}
+
+async fn write_from(queue: &Queue, mut writer: DeltaWriter) -> Result<Written> {
+    let rows = write_rows(queue, &mut writer).await;
+    if rows.is_ok() && !queue.failed() {
+        return Ok(Written { rows: rows?, files: writer.close().await? });
+    }
+    if let Err(leftover) = writer.abort().await {
+        tracing::debug!(%leftover, "an upload was not cancelled by its writer");
+    }
+    rows.map(|_| Written::default())
+}
+
+async fn write_rows(queue: &Queue, writer: &mut DeltaWriter) -> Result<u64> {
     let mut rows = 0;
-    loop {
-        let batch = receive.lock().await.recv().await;
-        let Some(batch) = batch else { break };
-        let written = match rules.apply(&batch) {
-            Ok(batch) => writer.write(&batch).await.map_err(Error::from),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            if let Err(leftover) = writer.abort().await {
-                tracing::warn!(%leftover, "an upload was not cancelled");
-            }
-            return Err(error);
-        }
+    while let Some(batch) = queue.next().await {
+        writer.write(&queue.rules.apply(&batch)?).await?;
         rows += batch.num_rows() as u64;
     }
-    Ok(Written { files: writer.close().await?, rows })
+    Ok(rows)
 }
 
-/// The sum of all tasks, or the first error; the other tasks are stopped then.
-async fn join(mut tasks: JoinSet<Result<Written>>) -> Result<Written> {
-    let mut sum = Written::default();
-    while let Some(done) = tasks.join_next().await {
-        let written = done.map_err(|error| Error::internal(format!("a writer stopped: {error}")))??;
-        sum.rows += written.rows;
-        sum.files.extend(written.files);
+/// The sum of all writers, or the first error. Each writer has come to its end then: dropped in the middle of a file it
+/// would leave the work of a background thread behind.
+async fn join(
+    mut readers: JoinSet<Result<()>>,
+    mut writers: JoinSet<Result<Written>>,
+    queue: &Queue,
+) -> Result<Written> {
+    let mut sum = Ok(Written::default());
+    loop {
+        let error = tokio::select! {
+            Some(read) = readers.join_next() => read.map_err(stopped).and_then(|read| read).err(),
+            Some(done) = writers.join_next() => match done.map_err(stopped).and_then(|done| done) {
+                Ok(written) => {
+                    if let Ok(sum) = &mut sum {
+                        sum.rows += written.rows;
+                        sum.files.extend(written.files);
+                    }
+                    None
+                }
+                Err(error) => Some(error),
+            },
+            else => return sum,
+        };
+        if let Some(error) = error {
+            queue.failed.store(true, Ordering::Relaxed);
+            readers.abort_all();
+            sum = sum.and(Err(error));
+        }
     }
-    Ok(sum)
+}
+
+fn stopped(error: JoinError) -> Error {
+    Error::internal(format!("a writer stopped: {error}"))
 }

@@ -1,5 +1,6 @@
 //! A lake in a temporary folder with a session over it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -61,6 +62,17 @@ impl TestLake {
 
     pub async fn append(&self, name: &str, sql: &str) -> Result<Commit, Error> {
         self.write(name, WriteMode::Append, sql).await.map(Option::unwrap)
+    }
+
+    /// How many files the lake's tables have, their logs left out.
+    pub fn files(&self) -> usize {
+        fn count(folder: &Path) -> usize {
+            let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap());
+            entries.map(|entry| if entry.file_type().unwrap().is_dir() { count(&entry.path()) } else { 1 }).sum()
+        }
+        let tables = self.folder.path().join("lake/tables").read_dir().unwrap();
+        let paths = tables.map(|table| table.unwrap().path());
+        paths.map(|path| count(&path) - count(&path.join("_delta_log"))).sum()
     }
 
     /// The rows of a query over lake tables, as text.

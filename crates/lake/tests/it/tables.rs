@@ -61,6 +61,20 @@ async fn a_missing_table_gets_a_suggestion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_fails_leaves_no_file() {
+    let lake = TestLake::new().await;
+    lake.create("t", "SELECT value AS id FROM generate_series(1, 10)").await;
+    let session = lake.context.state();
+    lake.lake.add_check(&name("t"), "small", "id < 2000000", &session).await.unwrap();
+    let files = lake.files();
+    // Enough rows for two writers, and the last ones break the rule.
+    lake.append("t", "SELECT value AS id FROM generate_series(1, 2000000)").await.unwrap_err();
+    assert_eq!(lake.files(), files);
+    lake.append("t", "SELECT value AS id FROM generate_series(1, 1999999)").await.unwrap();
+    assert!(lake.files() > files);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_are_enforced_on_every_write() {
     let lake = TestLake::new().await;
     let schema =
