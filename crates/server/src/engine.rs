@@ -335,6 +335,7 @@ impl Watch {
             };
             cancel.set(reason);
         };
-        Self { _task: AbortOnDrop(engine.work.spawn(watch).abort_handle()) }
+        // Not on the engine's threads: the statement may keep all of them busy.
+        Self { _task: AbortOnDrop(tokio::spawn(watch).abort_handle()) }
     }
 }

@@ -1,13 +1,20 @@
 //! Rules that DataFusion's optimizer lacks.
 
+mod interrupt;
 mod join_order;
 
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::ensure_coop::EnsureCooperative;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use interrupt::InterruptibleJoins;
 use join_order::JoinOrder;
+
+pub(crate) use interrupt::Interrupt;
 
 /// Sets DataFusion's rules with ours between them.
 pub(crate) fn extend(builder: SessionStateBuilder) -> SessionStateBuilder {
@@ -15,5 +22,14 @@ pub(crate) fn extend(builder: SessionStateBuilder) -> SessionStateBuilder {
     // Filters have reached their tables then, and no projection stands between two joins yet.
     let place = rules.iter().position(|rule| rule.name() == "push_down_filter").map_or(rules.len(), |place| place + 1);
     rules.insert(place, Arc::new(JoinOrder));
-    builder.with_optimizer_rules(rules)
+    builder.with_optimizer_rules(rules).with_physical_optimizer_rules(physical_rules())
+}
+
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    // The rules after it tie operators to each other, and no operator may be replaced then.
+    let is_place = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == EnsureCooperative::new().name();
+    let place = rules.iter().position(is_place).map_or(rules.len(), |place| place + 1);
+    rules.insert(place, Arc::new(InterruptibleJoins));
+    rules
 }

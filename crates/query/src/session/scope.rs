@@ -26,6 +26,7 @@ use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::model;
 use crate::observer::Observer;
+use crate::optimizer::Interrupt;
 
 /// Views that read views deeper than this are taken for a circle.
 const VIEW_DEPTH_MAX: usize = 32;
@@ -67,7 +68,11 @@ impl StatementScope {
         state.register_catalog_list(catalogs);
         // The lake's catalog has an information_schema of its own.
         let in_memory = session.options().create_tables_in_memory;
-        state.config_mut().options_mut().catalog.information_schema &= in_memory;
+        let settings = state.config_mut().options_mut();
+        settings.catalog.information_schema &= in_memory;
+        if !in_memory {
+            settings.extensions.insert(Interrupt(Arc::clone(&observer)));
+        }
         Arc::new(Self {
             session: session.clone(),
             state,

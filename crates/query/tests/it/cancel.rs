@@ -157,3 +157,31 @@ async fn what_is_cancelled_before_it_commits_changes_nothing() {
     let parsed = f.session.parse("SELECT * FROM u").unwrap().remove(0);
     assert!(f.session.execute(&parsed, Arc::new(NoObserver)).await.is_err(), "u was not made");
 }
+
+/// Without a yield or a question within the join each of these would run for hours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joins_that_make_many_rows_or_none_are_stopped_while_they_run() {
+    let f = Fixture::new().await;
+    let many = "generate_series(1, 1000000)";
+    let same = format!("(SELECT 1 AS k, value AS v FROM {many})");
+    for join in [
+        format!("{many} a, {many} b"),
+        format!("{many} a JOIN {many} b ON a.value * b.value < 0"),
+        format!("{many} a LEFT JOIN {many} b ON a.value > b.value + 1000000"),
+        format!("{same} a JOIN {same} b ON a.k = b.k"),
+        format!("{same} a JOIN {same} b ON a.k = b.k AND a.v + b.v < 0"),
+    ] {
+        let stop = Arc::new(AtomicBool::new(false));
+        // A thread of its own: the join may keep all of the runtime's.
+        let later = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                std::thread::sleep(Duration::from_millis(300));
+                stop.store(true, Ordering::SeqCst);
+            }
+        });
+        let error = f.cancelled_when(&stop, &format!("CREATE TABLE u AS SELECT count(*) AS n FROM {join}")).await;
+        assert_eq!(error.unwrap_err(), "the statement was cancelled; nothing was committed", "{join}");
+        later.join().unwrap();
+    }
+}
