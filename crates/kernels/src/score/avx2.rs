@@ -5,29 +5,31 @@ use core::arch::x86_64::*;
 
 use super::{BLOCK_ROWS, Comparison, Membership, Program, Slice};
 
-/// Registers that hold one slice of a block.
-const REGISTERS: usize = BLOCK_ROWS / 32;
+/// Rows of a register.
+const REGISTER_ROWS: usize = 32;
 
-type Block = [__m256i; REGISTERS];
+/// Registers that hold one slice of a whole block.
+const REGISTERS_MAX: usize = BLOCK_ROWS / REGISTER_ROWS;
 
-/// As the scalar path; only to be chosen where AVX2 was found.
-pub(super) fn leaves(
-    program: &Program,
-    slices: &[Slice],
-    begin: (usize, usize),
-    bins: &[u8],
-    index: &mut [u8; BLOCK_ROWS],
-) {
+/// As the scalar path; only to be chosen where AVX2 was found. Few rows take one register instead of a whole block's.
+pub(super) fn leaves(program: &Program, slices: &[Slice], begin: (usize, usize), bins: &[u8], index: &mut [u8]) {
     // Every offset was made from a column below `columns`; this is what the loads below rely on.
     assert!(bins.len() >= program.columns * BLOCK_ROWS);
+    let mut all = [0; BLOCK_ROWS];
     // SAFETY: `Program::add` chooses this path only where AVX2 was found, and the assertion covers every offset.
-    unsafe { leaves_avx2(program, slices, begin, bins, index) }
+    unsafe {
+        match index.len() {
+            ..=REGISTER_ROWS => leaves_avx2::<1>(program, slices, begin, bins, &mut all),
+            _ => leaves_avx2::<REGISTERS_MAX>(program, slices, begin, bins, &mut all),
+        }
+    }
+    index.copy_from_slice(&all[..index.len()]);
 }
 
 /// # Safety
 /// The processor has AVX2, and `bins` holds `program.columns` columns.
 #[target_feature(enable = "avx2")]
-unsafe fn leaves_avx2(
+unsafe fn leaves_avx2<const REGISTERS: usize>(
     program: &Program,
     slices: &[Slice],
     begin: (usize, usize),
@@ -61,8 +63,8 @@ unsafe fn leaves_avx2(
     }
     for block in 0..REGISTERS {
         let leaf = _mm256_add_epi8(first[block], trailing_zeros(open[block]));
-        // SAFETY: `index` holds `REGISTERS` registers.
-        unsafe { _mm256_storeu_si256(index.as_mut_ptr().add(block * 32).cast(), leaf) };
+        // SAFETY: `index` holds `REGISTERS_MAX` registers, and `REGISTERS` are no more.
+        unsafe { _mm256_storeu_si256(index.as_mut_ptr().add(block * REGISTER_ROWS).cast(), leaf) };
     }
 }
 
@@ -70,7 +72,7 @@ unsafe fn leaves_avx2(
 /// The processor has AVX2, and the test's column lies in `bins`.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn compare(bits: &mut Block, test: &Comparison, bins: &[u8]) {
+unsafe fn compare<const REGISTERS: usize>(bits: &mut [__m256i; REGISTERS], test: &Comparison, bins: &[u8]) {
     let flip = _mm256_set1_epi32(test.flip.cast_signed());
     let threshold = _mm256_set1_epi32(test.threshold.cast_signed());
     let clear = _mm256_set1_epi32(test.clear.cast_signed());
@@ -78,7 +80,7 @@ unsafe fn compare(bits: &mut Block, test: &Comparison, bins: &[u8]) {
     unsafe {
         let column = bins.as_ptr().add(test.offset as usize);
         for (block, bits) in bits.iter_mut().enumerate() {
-            let bin = _mm256_xor_si256(_mm256_loadu_si256(column.add(block * 32).cast()), flip);
+            let bin = _mm256_xor_si256(_mm256_loadu_si256(column.add(block * REGISTER_ROWS).cast()), flip);
             let out = _mm256_and_si256(_mm256_cmpgt_epi8(bin, threshold), clear);
             *bits = _mm256_andnot_si256(out, *bits);
         }
@@ -89,7 +91,7 @@ unsafe fn compare(bits: &mut Block, test: &Comparison, bins: &[u8]) {
 /// The processor has AVX2, and the test's column lies in `bins`.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn look_up(bits: &mut Block, test: &Membership, bins: &[u8]) {
+unsafe fn look_up<const REGISTERS: usize>(bits: &mut [__m256i; REGISTERS], test: &Membership, bins: &[u8]) {
     let clear = _mm256_set1_epi32(test.clear.cast_signed());
     let powers = _mm256_setr_epi8(
         1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32,
@@ -101,7 +103,7 @@ unsafe fn look_up(bits: &mut Block, test: &Membership, bins: &[u8]) {
         let high = _mm256_broadcastsi128_si256(_mm_loadu_si128(test.set.as_ptr().add(16).cast()));
         let column = bins.as_ptr().add(test.offset as usize);
         for (block, bits) in bits.iter_mut().enumerate() {
-            let bin = _mm256_loadu_si256(column.add(block * 32).cast());
+            let bin = _mm256_loadu_si256(column.add(block * REGISTER_ROWS).cast());
             let byte = _mm256_and_si256(_mm256_srli_epi16::<3>(bin), _mm256_set1_epi8(15));
             // The top bit of the bin says which half of the set its byte stands in.
             let set = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, byte), _mm256_shuffle_epi8(high, byte), bin);

@@ -145,42 +145,43 @@ impl Program {
         self.trees.is_empty()
     }
 
-    /// Adds every tree's leaf values to the scores of a block. `bins` is `[columns, BLOCK_ROWS]`, `scores`
-    /// `[outputs, BLOCK_ROWS]`.
+    /// Adds every tree's leaf values to the scores of the first `rows` rows of a block. `bins` is
+    /// `[columns, BLOCK_ROWS]`, `scores` `[outputs, BLOCK_ROWS]`.
     ///
     /// # Panics
-    /// When `bins` or `scores` are too short for the trees.
-    pub fn add(&self, bins: &[u8], scores: &mut [f64]) {
+    /// When `bins` or `scores` are too short for the trees, or a block has fewer rows.
+    pub fn add(&self, bins: &[u8], scores: &mut [f64], rows: usize) {
         assert!(bins.len() >= self.columns * BLOCK_ROWS, "too few columns for the trees");
         assert!(scores.len() >= self.outputs * BLOCK_ROWS, "too few outputs for the trees");
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            return self.add_through(bins, scores, avx2::leaves);
+            return self.add_through(bins, scores, rows, avx2::leaves);
         }
-        self.add_through(bins, scores, scalar::leaves);
+        self.add_through(bins, scores, rows, scalar::leaves);
     }
 
-    fn add_through(&self, bins: &[u8], scores: &mut [f64], leaves: LeavesOf) {
+    fn add_through(&self, bins: &[u8], scores: &mut [f64], rows: usize, leaves: LeavesOf) {
         let mut index = [0; BLOCK_ROWS];
+        let index = &mut index[..rows];
         let mut tests = (0, 0);
         let mut slices = 0;
         for tree in &self.trees {
             let of_tree = &self.slices[slices..tree.slices_end as usize];
-            leaves(self, of_tree, tests, bins, &mut index);
+            leaves(self, of_tree, tests, bins, index);
             slices = tree.slices_end as usize;
             if let Some(last) = of_tree.last() {
                 tests = (last.comparisons_end as usize, last.memberships_end as usize);
             }
-            let scores = &mut scores[tree.output as usize * BLOCK_ROWS..][..BLOCK_ROWS];
-            for (score, leaf) in scores.iter_mut().zip(&index) {
+            let scores = &mut scores[tree.output as usize * BLOCK_ROWS..][..rows];
+            for (score, leaf) in scores.iter_mut().zip(&*index) {
                 *score += tree.values[usize::from(*leaf)];
             }
         }
     }
 }
 
-/// Finds each row's leaf in the tree of these slices, whose tests begin at the given places.
-type LeavesOf = fn(&Program, &[Slice], (usize, usize), &[u8], &mut [u8; BLOCK_ROWS]);
+/// Finds the leaf of each of the first rows in the tree of these slices, whose tests begin at the given places.
+type LeavesOf = fn(&Program, &[Slice], (usize, usize), &[u8], &mut [u8]);
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +228,7 @@ mod tests {
         fn every_path_finds_the_leaf_of_the_definition(
             sizes in proptest::collection::vec(1u32..=256, 1..5),
             columns in 1u32..6,
+            rows in 1..=BLOCK_ROWS,
             seed in any::<u64>(),
         ) {
             let mut state = seed | 1;
@@ -240,15 +242,15 @@ mod tests {
                 let values: Vec<f64> = (0..*leaves).map(|leaf| f64::from(leaf * 7 + 1)).collect();
                 let output = number % 2;
                 program.push(&tests, &values, output as u32);
-                for row in 0..BLOCK_ROWS {
+                for row in 0..rows {
                     want[output * BLOCK_ROWS + row] += values[leaf(&tests, *leaves, &bins, row) as usize];
                 }
             }
             let mut scores = vec![0.0; 2 * BLOCK_ROWS];
-            program.add(&bins, &mut scores);
+            program.add(&bins, &mut scores, rows);
             prop_assert_eq!(&scores, &want);
             scores.fill(0.0);
-            program.add_through(&bins, &mut scores, scalar::leaves);
+            program.add_through(&bins, &mut scores, rows, scalar::leaves);
             prop_assert_eq!(&scores, &want);
         }
     }

@@ -1,14 +1,8 @@
 //! The readable reference: the same bytes, one row after the other.
 
-use super::{BLOCK_ROWS, Program, Slice};
+use super::{Program, Slice};
 
-pub(super) fn leaves(
-    program: &Program,
-    slices: &[Slice],
-    begin: (usize, usize),
-    bins: &[u8],
-    index: &mut [u8; BLOCK_ROWS],
-) {
+pub(super) fn leaves(program: &Program, slices: &[Slice], begin: (usize, usize), bins: &[u8], index: &mut [u8]) {
     for (row, leaf) in index.iter_mut().enumerate() {
         let (mut comparisons, mut memberships) = begin;
         for (number, slice) in slices.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Trees of any size over binned columns, followed from the root. Eight rows walk at a time, so that their loads
-//! overlap; a leaf points to itself, so that all take as many steps as the tree is deep.
+//! overlap; a leaf points to itself, so that all take as many steps as the tree is deep. What is left of the rows walks
+//! alone: the next tree's steps overlap with it then.
 
 use super::BLOCK_ROWS;
 
@@ -91,28 +92,40 @@ impl WalkTree {
         tree
     }
 
-    /// Adds the tree's leaf values to the scores of a block. `bins` is `[columns, BLOCK_ROWS]`.
+    /// Adds the tree's leaf values to the scores of the first rows of a block. `bins` is `[columns, BLOCK_ROWS]`.
     ///
     /// # Panics
-    /// When `bins` has too few columns or `scores` is not of `BLOCK_ROWS` rows.
+    /// When `bins` has too few columns or `scores` more than `BLOCK_ROWS` rows.
     pub fn add(&self, bins: &[u8], scores: &mut [f64]) {
-        assert!(bins.len() >= BLOCK_ROWS * self.columns.max(1) && scores.len() == BLOCK_ROWS);
-        for first in (0..BLOCK_ROWS).step_by(TOGETHER) {
-            let mut at = [0u32; TOGETHER];
-            for _ in 0..self.depth {
-                for (row, at) in at.iter_mut().enumerate() {
-                    let node = &self.nodes[*at as usize];
-                    let bin = bins[node.offset as usize + first + row];
-                    let right = match node.test {
-                        test if test < SET => u32::from(bin) > test,
-                        set => self.sets[(set - SET) as usize][usize::from(bin >> 3)] >> (bin & 7) & 1 == 0,
-                    };
-                    *at = node.children[usize::from(right)];
-                }
+        assert!(bins.len() >= BLOCK_ROWS * self.columns && scores.len() <= BLOCK_ROWS);
+        let mut first = 0;
+        let (together, alone) = scores.as_chunks_mut::<TOGETHER>();
+        for scores in together {
+            self.add_rows(bins, first, scores);
+            first += TOGETHER;
+        }
+        for score in alone {
+            self.add_rows(bins, first, std::array::from_mut(score));
+            first += 1;
+        }
+    }
+
+    #[inline]
+    fn add_rows<const ROWS: usize>(&self, bins: &[u8], first: usize, scores: &mut [f64; ROWS]) {
+        let mut at = [0u32; ROWS];
+        for _ in 0..self.depth {
+            for (row, at) in at.iter_mut().enumerate() {
+                let node = &self.nodes[*at as usize];
+                let bin = bins[node.offset as usize + first + row];
+                let right = match node.test {
+                    test if test < SET => u32::from(bin) > test,
+                    set => self.sets[(set - SET) as usize][usize::from(bin >> 3)] >> (bin & 7) & 1 == 0,
+                };
+                *at = node.children[usize::from(right)];
             }
-            for (score, at) in scores[first..first + TOGETHER].iter_mut().zip(at) {
-                *score += self.values[at as usize];
-            }
+        }
+        for (score, at) in scores.iter_mut().zip(at) {
+            *score += self.values[at as usize];
         }
     }
 }
@@ -134,17 +147,15 @@ mod tests {
         ]);
         let mut bins: Vec<u8> = (0..=255).collect();
         bins.extend((0..=255u8).map(|row| row % 4));
-        let mut scores = vec![0.5; BLOCK_ROWS];
-        tree.add(&bins, &mut scores);
-        for (row, score) in scores.iter().enumerate() {
-            let want = if row < 100 {
-                1.5
-            } else if row % 4 == 2 {
-                2.5
-            } else {
-                4.5
-            };
-            assert_eq!(*score, want, "row {row}");
+        let want = |row: usize| match row {
+            ..100 => 1.5,
+            _ if row % 4 == 2 => 2.5,
+            _ => 4.5,
+        };
+        for rows in [BLOCK_ROWS, 107, 3] {
+            let mut scores = vec![0.5; rows];
+            tree.add(&bins, &mut scores);
+            assert_eq!(scores, (0..rows).map(want).collect::<Vec<_>>());
         }
     }
 }

@@ -21,11 +21,16 @@ const HIGHEST: u8 = 255;
 /// The last bin that a value can have.
 const HIGHEST_VALUE: u8 = 254;
 
+/// So few rows follow their paths in all trees: the leaves' way tests 32 rows at once, whether there are as many or not.
+const FEW_ROWS: usize = 8;
+
 /// A forest made ready for prediction.
 #[derive(Clone, Debug)]
 pub(super) struct Scorer {
     inputs: Vec<Input>,
     columns: usize,
+    /// Every tree, and its output.
+    trees: Vec<(WalkTree, usize)>,
     stages: Vec<Stage>,
 }
 
@@ -55,19 +60,21 @@ enum InputKind {
 #[derive(Clone, Debug)]
 enum Stage {
     Leaves(Program),
-    Walk(WalkTree, usize),
+    /// The tree of this number.
+    Walk(usize),
 }
 
 impl Scorer {
     /// `None` when the forest cannot be scored on bytes: it then has more thresholds than training cuts.
     pub(super) fn new(forest: &Forest) -> Option<Self> {
-        let mut scorer = Self { inputs: Vec::new(), columns: 0, stages: Vec::new() };
+        let mut scorer = Self { inputs: Vec::new(), columns: 0, trees: Vec::new(), stages: Vec::new() };
         let by_feature = scorer.plan_inputs(forest)?;
-        for tree in &forest.trees {
+        for (number, tree) in forest.trees.iter().enumerate() {
+            let walk = scorer.walk(tree, &by_feature)?;
+            scorer.trees.push((walk, tree.output as usize));
             let leaves = tree.nodes.iter().filter(|node| node.split.is_none()).count();
             if leaves > LEAVES_MAX {
-                let walk = scorer.walk(tree, &by_feature)?;
-                scorer.stages.push(Stage::Walk(walk, tree.output as usize));
+                scorer.stages.push(Stage::Walk(number));
                 continue;
             }
             let mut compiled = Compiled { tests: Vec::new(), values: Vec::new() };
@@ -206,10 +213,17 @@ impl Scorer {
             for (scores, base) in scores.chunks_exact_mut(BLOCK_ROWS).zip(base) {
                 scores.fill(*base);
             }
-            for stage in &self.stages {
-                match stage {
-                    Stage::Leaves(program) => program.add(&bins, &mut scores),
-                    Stage::Walk(tree, output) => tree.add(&bins, &mut scores[output * BLOCK_ROWS..][..BLOCK_ROWS]),
+            let walk = |(tree, output): &(WalkTree, usize), scores: &mut [f64]| {
+                tree.add(&bins, &mut scores[output * BLOCK_ROWS..][..rows]);
+            };
+            if rows <= FEW_ROWS {
+                self.trees.iter().for_each(|tree| walk(tree, &mut scores));
+            } else {
+                for stage in &self.stages {
+                    match stage {
+                        Stage::Leaves(program) => program.add(&bins, &mut scores, rows),
+                        Stage::Walk(tree) => walk(&self.trees[*tree], &mut scores),
+                    }
                 }
             }
             for (row, out) in out.chunks_exact_mut(outputs).enumerate() {

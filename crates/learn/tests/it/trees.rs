@@ -128,6 +128,16 @@ fn threads_do_not_change_a_bit() {
     }
 }
 
+fn head(column: &TreeColumn, rows: usize) -> TreeColumn {
+    let values = match &column.values {
+        TreeValues::Numeric(values) => TreeValues::Numeric(values.slice(0, rows)),
+        TreeValues::Categorical { codes, cardinality } => {
+            TreeValues::Categorical { codes: codes.slice(0, rows), cardinality: *cardinality }
+        }
+    };
+    TreeColumn { name: column.name.clone(), values }
+}
+
 #[test]
 fn prediction_on_bytes_equals_the_path_from_the_root() {
     for (objective, classes, leaves, depth) in [
@@ -154,6 +164,13 @@ fn prediction_on_bytes_equals_the_path_from_the_root() {
         forest.margins_into(&unseen, &mut fast).unwrap();
         forest.margins_by_path_into(&unseen, &mut slow).unwrap();
         assert_eq!(fast, slow);
+        // Few rows are scored in another way than many.
+        for rows in [1, 8, 9, 33] {
+            let first: Vec<TreeColumn> = unseen.iter().map(|column| head(column, rows)).collect();
+            let mut few = vec![0.0; rows * objective.outputs()];
+            forest.margins_into(&first, &mut few).unwrap();
+            assert_eq!(few, slow[..few.len()]);
+        }
         let mut parallel = fast.clone();
         forest.predict_parallel_into(&unseen, &mut parallel, &DRIVER).unwrap();
         assert_eq!(parallel, predict(&forest, &unseen, 1_111));
