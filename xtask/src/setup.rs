@@ -66,24 +66,39 @@ fn nextest() -> Result<()> {
 }
 
 /// PostgreSQL's server programs: root on Debian installs the package.
-fn postgres() -> Result<()> {
-    if has_postgres() {
-        return Ok(());
-    }
-    let root = shell::output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if root && works(command("apt-get").arg("--version")) {
-        shell::run(command("apt-get").args(["update", "-qq"]))?;
-        // The package would start a cluster of its own; the tests make theirs.
-        let quiet = ["install", "-y", "-qq", "--no-install-recommends", "postgresql"];
-        shell::run(command("apt-get").args(quiet).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    }
-    if has_postgres() {
+pub(crate) fn postgres() -> Result<()> {
+    // The package would start a cluster of its own; whoever needs one makes it.
+    if has_postgres() || (install("postgresql")? && has_postgres()) {
         return Ok(());
     }
     bail!(
         "PostgreSQL's server programs (initdb, postgres) are missing; on Debian: apt-get install postgresql; \
          elsewhere install PostgreSQL 15 or newer and set LAKEMILL_POSTGRES_BIN to the folder of its programs"
     );
+}
+
+/// A program of a Debian package.
+pub(crate) fn debian(program: &str, package: &str) -> Result<()> {
+    let has = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    if has() || (install(package)? && has()) {
+        return Ok(());
+    }
+    bail!("'{program}' is missing; on Debian: apt-get install {package}")
+}
+
+/// Installs a package if we are root on Debian; says whether we are.
+fn install(package: &str) -> Result<bool> {
+    let root = shell::output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !root || !works(command("apt-get").arg("--version")) {
+        return Ok(false);
+    }
+    shell::run(command("apt-get").args(["update", "-qq"]))?;
+    let quiet = ["install", "-y", "-qq", "--no-install-recommends", package];
+    shell::run(command("apt-get").args(quiet).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    Ok(true)
 }
 
 fn has_postgres() -> bool {

@@ -6,6 +6,7 @@
 
 mod contest;
 mod pipeline;
+mod serve;
 mod start;
 mod tpch;
 mod trees;
@@ -17,10 +18,11 @@ use clap::Args;
 type Benchmark = (&'static str, &'static str, fn(&Arguments) -> Result<()>);
 
 /// The benchmarks.
-const BENCHMARKS: [Benchmark; 4] = [
+const BENCHMARKS: [Benchmark; 5] = [
     ("trees", "boosted trees on flights, fit and predict, beside LightGBM and XGBoost", trees::run),
     ("tpch", "the 22 TPC-H queries at scale 1, beside plain DataFusion, DuckDB and Polars", tpch::run),
     ("pipeline", "the whole flights job beside Polars with LightGBM", pipeline::run),
+    ("serve", "predictions and rows over the network, beside FastAPI, PostgreSQL and a plain stream", serve::run),
     ("start", "SELECT 1 from a cold start, beside DuckDB in Python", start::run),
 ];
 
