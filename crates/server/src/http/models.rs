@@ -5,11 +5,13 @@
 //! clause is the model's own.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::JsonArray;
@@ -23,7 +25,8 @@ use lakemill_base::{Stopwatch, did_you_mean};
 use lakemill_lake::sql_type;
 use lakemill_query::Scorer;
 use parking_lot::Mutex;
-use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -117,9 +120,10 @@ pub(super) async fn describe(State(shared): Api, Path(name): Path<String>) -> st
 /// What is asked of `:predict`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Call {
+struct Call<'a> {
     /// Rows, as objects of columns.
-    instances: Vec<Map<String, Value>>,
+    #[serde(borrow)]
+    instances: Vec<&'a RawValue>,
     /// The version of the model; the newest unless told otherwise.
     version: Option<u64>,
     /// The threshold of a classifier of two classes.
@@ -162,60 +166,98 @@ pub(super) async fn predict(
 }
 
 /// The instances as columns.
-fn rows(scorer: &Scorer, instances: &[Map<String, Value>]) -> Result<RecordBatch> {
+fn rows(scorer: &Scorer, instances: &[&RawValue]) -> Result<RecordBatch> {
     if instances.is_empty() || instances.len() > INSTANCES_MAX {
         return Err(Error::invalid(format!(
             "a request has from 1 to {INSTANCES_MAX} instances, and this one has {}; ML.PREDICT in SQL scores whole tables",
             instances.len()
         )));
     }
+    let schema = scorer.input();
+    let mut seen = vec![false; schema.fields().len()];
+    let builder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(instances.len());
+    let mut decoder = builder.build_decoder().map_err(|error| unfit(scorer, &error))?;
     for (index, instance) in instances.iter().enumerate() {
-        let missing = scorer.input().fields().iter().find(|field| !instance.contains_key(field.name()));
-        if let Some(field) = missing {
-            return Err(lacks(scorer, index, field.name(), instance));
+        seen.fill(false);
+        let columns = Columns { schema, seen: &mut seen };
+        serde_json::Deserializer::from_str(instance.get())
+            .deserialize_map(columns)
+            .map_err(|error| Error::invalid(format!("instance {index} is not right: {error}")))?;
+        if let Some(missing) = seen.iter().position(|seen| !seen) {
+            return Err(lacks(scorer, index, schema.field(missing).name(), instance));
         }
+        decoder.decode(instance.get().as_bytes()).map_err(|error| unfit(scorer, &error))?;
     }
-    let schema = Arc::clone(scorer.input());
-    let decoder = ReaderBuilder::new(schema).with_batch_size(instances.len()).build_decoder();
-    let decoded = decoder.and_then(|mut decoder| {
-        decoder.serialize(instances)?;
-        decoder.flush()
-    });
-    match decoded {
-        Ok(Some(rows)) => Ok(rows),
-        Ok(None) => Err(Error::internal("the instances gave no rows")),
-        Err(error) => Err(Error::new(
-            lakemill_base::ErrorKind::Data,
-            format!(
-                "the instances do not fit the model's columns: {error}; GET /v1/models/{} lists them",
-                scorer.name()
-            ),
-        )),
+    let rows = decoder.flush().map_err(|error| unfit(scorer, &error))?;
+    rows.ok_or_else(|| Error::internal("the instances gave no rows"))
+}
+
+fn unfit(scorer: &Scorer, error: &ArrowError) -> Error {
+    Error::new(
+        lakemill_base::ErrorKind::Data,
+        format!("the instances do not fit the model's columns: {error}; GET /v1/models/{} lists them", scorer.name()),
+    )
+}
+
+/// Marks the columns that an instance names; what it says of them is left aside.
+struct Columns<'a> {
+    schema: &'a Schema,
+    seen: &'a mut [bool],
+}
+
+impl<'de> Visitor<'de> for Columns<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of columns")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<(), A::Error> {
+        while let Some(()) = map.next_key_seed(&mut self)? {
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
     }
 }
 
-fn lacks(scorer: &Scorer, index: usize, column: &str, instance: &Map<String, Value>) -> Error {
+impl<'de> DeserializeSeed<'de> for &mut Columns<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> std::result::Result<(), D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for &mut Columns<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<(), E> {
+        if let Some(place) = self.schema.fields().iter().position(|field| field.name() == name) {
+            self.seen[place] = true;
+        }
+        Ok(())
+    }
+}
+
+fn lacks(scorer: &Scorer, index: usize, column: &str, instance: &RawValue) -> Error {
     let message = format!("instance {index} lacks the column '{column}', which model {} needs", scorer.name());
-    Error::invalid(match did_you_mean(column, instance.keys().map(String::as_str)) {
+    let given: Map<String, Value> = serde_json::from_str(instance.get()).unwrap_or_default();
+    Error::invalid(match did_you_mean(column, given.keys().map(String::as_str)) {
         Some(near) => format!("{message}; did you mean to call '{near}' so?"),
         None => format!("{message}; write null for a value that is not known"),
     })
 }
 
-fn answer(scorer: &Scorer, predictions: &RecordBatch) -> Result<String> {
-    let mut bytes = Vec::new();
+fn answer(scorer: &Scorer, predictions: &RecordBatch) -> Result<Vec<u8>> {
+    let mut bytes = br#"{"predictions":"#.to_vec();
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(&mut bytes);
     writer.write(predictions).and_then(|()| writer.finish()).map_err(datafusion::error::DataFusionError::from)?;
     drop(writer);
-    let internal = |error: serde_json::Error| Error::internal(error.to_string());
-    let predictions: Box<RawValue> = serde_json::from_slice(&bytes).map_err(internal)?;
-    #[derive(serde::Serialize)]
-    struct Answer<'a> {
-        predictions: &'a RawValue,
-        model_name: String,
-        model_version: u64,
-    }
-    let answer =
-        Answer { predictions: &predictions, model_name: scorer.name().to_string(), model_version: scorer.version() };
-    serde_json::to_string(&answer).map_err(internal)
+    let name = Value::from(scorer.name().to_string());
+    bytes.extend(format!(r#","model_name":{name},"model_version":{}}}"#, scorer.version()).into_bytes());
+    Ok(bytes)
 }
