@@ -3,8 +3,13 @@
 //! A file is replaced, as cp and DuckDB do; a folder that is not empty is refused, since old and new files would
 //! mix, unless OPTIONS (overwrite true) says to empty it first.
 
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::Column;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::dml::CopyTo;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use datafusion::sql::parser::{CopyToStatement, Statement as DFStatement};
 use futures::TryStreamExt;
 use lakemill_base::ErrorKind;
@@ -29,17 +34,33 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     let place = || scope.statement().literal_after("TO");
     scope.session().check_location(&target).map_err(|error| scope.locate(error, place()))?;
     let statement = DFStatement::CopyTo(copy);
-    let plan = scope.plan(statement).await?;
-    let LogicalPlan::Copy(sink) = &plan else { return Err(Error::internal("a COPY did not plan as one")) };
+    let LogicalPlan::Copy(sink) = scope.plan(statement).await? else {
+        return Err(Error::internal("a COPY did not plan as one"));
+    };
+    let sink = CopyTo { input: Arc::new(plain_texts(&sink.input).map_err(|error| scope.error(error))?), ..sink };
     let is_folder = !sink.partition_by.is_empty() || target.ends_with('/') || !has_extension(&target);
     let ready = match is_folder {
         true => clear_folder(scope, &target, overwrite).await,
         false => make_parent(&target),
     };
     ready.map_err(|error| scope.locate(error, place()))?;
-    let count = count_of(&collect(scope, &plan).await?);
+    let count = count_of(&collect(scope, &LogicalPlan::Copy(sink)).await?);
     scope.record_write(ObjectRef::file(&target), ObjectVersion::Fingerprint(format!("{count} rows")));
     Ok(Outcome::Done(Summary::new(format!("wrote {} to {target}", rows(count))).with_rows(count)))
+}
+
+/// Texts and bytes in the types that every reader knows: files that carry Arrow's schema would name views otherwise, for
+/// which other programs have few functions.
+fn plain_texts(input: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    let columns = input.schema().iter().map(|(qualifier, field)| {
+        let column = Expr::Column(Column::from((qualifier, field)));
+        match field.data_type() {
+            DataType::Utf8View => cast(column, DataType::Utf8).alias(field.name()),
+            DataType::BinaryView => cast(column, DataType::Binary).alias(field.name()),
+            _ => column,
+        }
+    });
+    LogicalPlanBuilder::from(input.clone()).project(columns.collect::<Vec<_>>())?.build()
 }
 
 /// The options would be taken, and the file written for all to read.

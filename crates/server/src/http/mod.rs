@@ -2,11 +2,13 @@
 //!
 //! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
 //!   description of all of them;
+//! - `console`: the web page for people;
 //! - `guard`: which requests are taken at all; `problem`: errors as JSON.
 //!
 //! **Architecture invariant:** a page of another site, open in the user's browser, cannot make it ask this server for
 //! anything: see `guard`.
 
+mod console;
 mod guard;
 mod models;
 mod openapi;
@@ -66,6 +68,10 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
 fn router(shared: Arc<Shared>) -> Router {
     let body_max = shared.service.options.message_bytes_max;
     Router::new()
+        .route("/", get(console::enter))
+        .route("/console", get(console::enter))
+        .route("/console/", get(console::page))
+        .route("/console/{*path}", get(console::below))
         .route("/v1/sql", post(sql::run))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{call}", get(models::describe).post(models::predict))
