@@ -13,6 +13,12 @@ const api: ProxyOptions = {
     proxy.on("proxyReq", (request) => {
       if (request.hasHeader("origin")) request.setHeader("origin", target);
     });
+    // An answer that Lakemill cuts off is cut off here too, or its reader would wait for ever.
+    proxy.on("proxyRes", (answer, _request, response) => {
+      answer.on("close", () => {
+        if (!answer.complete) response.destroy();
+      });
+    });
   },
 };
 const proxy = { "/v1": api, "/metrics": api, "/readyz": api };
@@ -23,7 +29,7 @@ const csp =
 
 export default defineConfig({
   base: "/console/",
-  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
+  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000 },
   server: { host: "127.0.0.1", port: 18110, strictPort: true, proxy },
   preview: {
     host: "127.0.0.1",

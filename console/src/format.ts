@@ -22,6 +22,12 @@ export function short(value: number, digits = 4): string {
   return new Intl.NumberFormat("en-US", { maximumFractionDigits: Math.min(decimals, 8) }).format(value);
 }
 
+/** A measure of a model: four decimals, so that versions line up. */
+export function measure(value: number): string {
+  if (!Number.isFinite(value)) return "none";
+  return Math.abs(value) < 10 ? value.toFixed(4) : short(value, 6);
+}
+
 /** For axes: 1,200,000 is 1.2M. */
 export function compact(value: number): string {
   const size = Math.abs(value);

@@ -35,7 +35,7 @@ export function cellText(type: DataType, value: unknown): string | null {
   if (DataType.isDate(type)) return new Date(Number(value)).toISOString().slice(0, 10);
   if (DataType.isDecimal(type)) return decimalText(value as Uint32Array, type.scale);
   if (DataType.isBinary(type) || DataType.isLargeBinary(type)) return hex(value as Uint8Array);
-  if (isNested(type)) return JSON.stringify(plain(type, value));
+  if (isNested(type)) return nestedText(type, value);
   return String(value);
 }
 
@@ -43,19 +43,20 @@ function isNested(type: DataType): boolean {
   return DataType.isList(type) || DataType.isFixedSizeList(type) || DataType.isStruct(type);
 }
 
-/** A nested value as JSON has it. */
-function plain(type: DataType, value: unknown): unknown {
-  if (value === null || value === undefined) return null;
+/** A value as JSON text, with whole numbers beyond 2^53 as they are. */
+function nestedText(type: DataType, value: unknown): string {
+  if (value === null || value === undefined) return "null";
   if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
     const item = type.children[0]!.type as DataType;
-    return Array.from(value as Vector, (each) => plain(item, each));
+    return `[${Array.from(value as Vector, (each) => nestedText(item, each)).join(",")}]`;
   }
   if (DataType.isStruct(type)) {
     const fields = (value as StructRow).toJSON() as Record<string, unknown>;
-    return Object.fromEntries(type.children.map((child) => [child.name, plain(child.type, fields[child.name])]));
+    const parts = type.children.map(({ name, type: each }) => `${JSON.stringify(name)}:${nestedText(each, fields[name])}`);
+    return `{${parts.join(",")}}`;
   }
-  if (typeof value === "number" || typeof value === "boolean") return value;
-  return cellText(type, value);
+  const text = cellText(type, value) ?? "null";
+  return isNumeric(type) || DataType.isBool(type) ? text : JSON.stringify(text);
 }
 
 /** Arrow hands out milliseconds, with microseconds as their fraction. */

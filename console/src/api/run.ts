@@ -3,6 +3,7 @@
 import { RecordBatchReader } from "apache-arrow";
 import { ARROW_STREAM, JSON_LINES, startSql } from "./client";
 import { ApiError, asApiError, errorIn } from "./error";
+import { Pieces } from "./pieces";
 import { ResultSet } from "./result-set";
 
 /** Beyond these the console stops to read: a tab of a browser has a few gigabytes at most. */
@@ -34,8 +35,9 @@ export async function run(sql: string, signal: AbortSignal, onRows: (rows: Resul
     return { kind: "done", done: (await response.json()) as Done };
   }
   if (response.body === null) throw new ApiError("internal", "the answer has no body");
+  const pieces = new Pieces(response.body);
   try {
-    const reader = await RecordBatchReader.from(response.body);
+    const reader = await RecordBatchReader.from(pieces);
     await reader.open();
     const rows = new ResultSet(reader.schema);
     onRows(rows);
@@ -47,13 +49,12 @@ export async function run(sql: string, signal: AbortSignal, onRows: (rows: Resul
         return { kind: "rows", capped: true };
       }
     }
-    return { kind: "rows", capped: false };
   } catch (thrown) {
-    if (signal.aborted) throw new ApiError("cancelled", "cancelled");
-    const error = asApiError(thrown);
-    if (error.code === "unreachable") return { kind: "cut" };
-    throw error;
+    // What the reader says of a stream that broke off is told below.
+    if (pieces.failure === null) throw asApiError(thrown);
   }
+  if (signal.aborted) throw new ApiError("cancelled", "cancelled");
+  return pieces.complete ? { kind: "rows", capped: false } : { kind: "cut" };
 }
 
 /** Runs a script again for the error that cut it off; null if it ends well this time. Keeps no rows. */

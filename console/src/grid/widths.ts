@@ -20,7 +20,7 @@ export class Widths {
     this.gutter = Math.max(44, count(Math.max(rows.rows, 1000)).length * CHARACTER_PX + 18);
     let start = 0;
     rows.columns.forEach((column, index) => {
-      const width = chosen.get(index) ?? fitting(rows, index, Math.max(column.name.length, column.type.length * 0.85));
+      const width = chosen.get(index) ?? fitting(rows, index, Math.max(column.name.length, column.type.length * 0.95));
       this.#starts.push(start);
       this.#widths.push(width);
       start += width;

@@ -9,9 +9,9 @@ import { useLoad } from "../ui/load";
 import { Await, Empty, Section } from "../ui/parts";
 import { graphOf, idOf, inputOf, lineageOf, loadInputs, RELATIONS_MAX, type Graph, type LineageRow, type Node, type Thing } from "./graph";
 
-const NODE_WIDTH = 172;
+const NODE_WIDTH = 150;
 const NODE_HEIGHT = 40;
-const LAYER_GAP = 64;
+const LAYER_GAP = 46;
 const ROW_GAP = 16;
 const MARGIN = 12;
 
@@ -94,7 +94,7 @@ function NodeBox({ node, x, y, current }: { readonly node: Node; readonly x: num
       <title>{thing.name}</title>
       <rect width={NODE_WIDTH} height={NODE_HEIGHT} rx="5" />
       <text x="11" y="17" class="lineage-name">
-        {shown.length > 22 ? `${shown.slice(0, 21)}…` : shown}
+        {shown.length > 19 ? `${shown.slice(0, 18)}…` : shown}
       </text>
       <text x="11" y="31" class="lineage-kind">
         {label}

@@ -2,7 +2,7 @@
 
 import { catalog, loadCatalog } from "../catalog/store";
 import { openText } from "../editor/tabs";
-import { ago, count, short, timestamp } from "../format";
+import { ago, count, measure, timestamp } from "../format";
 import { goTo, modelHref } from "../route";
 import { Empty, Problem, Waiting } from "../ui/parts";
 import { measureTitle } from "./metrics";
@@ -48,17 +48,15 @@ export function ModelsPage() {
             <thead>
               <tr>
                 <th scope="col">Model</th>
-                <th scope="col">Type</th>
-                <th scope="col">Predicts</th>
                 <th scope="col" class="right">
                   Version
                 </th>
                 <th scope="col" class="right">
                   Rows trained
                 </th>
-                {measures.map((measure) => (
-                  <th key={measure} scope="col" class="right">
-                    {measureTitle(measure)}
+                {measures.map((name) => (
+                  <th key={name} scope="col" class="right">
+                    {measureTitle(name)}
                   </th>
                 ))}
                 <th scope="col">Made</th>
@@ -69,17 +67,18 @@ export function ModelsPage() {
                 <tr key={`${model.namespace}.${model.name}`}>
                   <th scope="row">
                     <a href={modelHref(model.namespace, model.name)}>{model.name}</a>
-                    {model.namespace !== "main" && <span class="muted"> in {model.namespace}</span>}
+                    <span class="muted">
+                      {typeTitle(model.type)}, predicts {model.label}
+                      {model.namespace !== "main" && `, in ${model.namespace}`}
+                    </span>
                   </th>
-                  <td class="nowrap">{typeTitle(model.type)}</td>
-                  <td class="mono">{model.label}</td>
                   <td class="right">{model.version}</td>
                   <td class="right">{count(model.rowsTrain)}</td>
-                  {measures.map((measure) => {
-                    const value = model.metrics.get(measure);
+                  {measures.map((name) => {
+                    const value = model.metrics.get(name);
                     return (
-                      <td key={measure} class="right">
-                        {value === undefined ? "" : short(value)}
+                      <td key={name} class="right">
+                        {value === undefined ? "" : measure(value)}
                       </td>
                     );
                   })}

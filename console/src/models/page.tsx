@@ -74,7 +74,7 @@ function Described({ route, model }: { readonly route: ModelRoute; readonly mode
         <Figure name="Rows trained on" value={rows("rows_train")} />
         <Figure name="Rows held out" value={rows("rows_eval")} />
         <Figure name="Iterations" value={rows("iterations")} />
-        <Figure name="Inputs" value={String(model.input.length)} />
+        <Figure name="Training columns" value={String(model.input.length)} />
       </dl>
       <ViewLinks
         label={`Views of ${name}`}

@@ -1,7 +1,7 @@
 // How good a model is on the rows that it has not seen.
 
 import { query } from "../api/client";
-import { count, percent, short } from "../format";
+import { count, measure, percent } from "../format";
 import { Plot } from "../plot/plot";
 import { useLoad } from "../ui/load";
 import { Await, Empty, Figure, Section } from "../ui/parts";
@@ -10,21 +10,21 @@ import { measureTitle } from "./metrics";
 import type { ModelProps } from "./page";
 
 export function Quality(props: ModelProps) {
-  const { namespace, name, model } = props;
+  const { namespace, model } = props;
   const { classifier, binary } = asks(model);
-  const source = modelSql(namespace, name, model.version);
+  const source = modelSql(namespace, props.name, model.version);
   if (model.metrics.size === 0) {
     return (
       <Empty title="No rows were held out, so nothing was measured">
-        <p>ML.EVALUATE(MODEL {name}, TABLE t) measures it on rows of yours.</p>
+        <p>ML.EVALUATE(MODEL {props.name}, TABLE t) measures it on rows of yours.</p>
       </Empty>
     );
   }
   return (
     <>
       <dl class="figures large">
-        {[...model.metrics].map(([measure, value]) => (
-          <Figure key={measure} name={measureTitle(measure)} value={Number.isFinite(value) ? short(value) : "none"} />
+        {[...model.metrics].map(([name, value]) => (
+          <Figure key={name} name={measureTitle(name)} value={measure(value)} />
         ))}
       </dl>
       <div class="columns-2">
@@ -49,7 +49,7 @@ function RocCurve({ source, auc }: { readonly source: string; readonly auc: numb
     [source],
   );
   return (
-    <Section title="ROC curve" note={auc === undefined ? undefined : `The area below it is ${short(auc)}; the diagonal's is 0.5.`}>
+    <Section title="ROC curve" note={auc === undefined ? undefined : `The area below it is ${measure(auc)}; the diagonal's is 0.5.`}>
       <Await of={loaded} what="the ROC curve">
         {(rows) => (
           <Plot

@@ -104,9 +104,9 @@ function Importance({ source }: { readonly source: string }) {
               name: row.feature,
               value: row.importance_gain,
               text: (
-                <>
+                <span class="importance">
                   {short(row.importance_gain)} <span class="muted">{count(row.importance_weight)} splits</span>
-                </>
+                </span>
               ),
             }))}
           />

@@ -1,6 +1,6 @@
 // The versions of a model side by side: measures, and the options that differ.
 
-import { short } from "../format";
+import { measure } from "../format";
 import { modelHref } from "../route";
 import { useLoad } from "../ui/load";
 import { Await, Section } from "../ui/parts";
@@ -55,12 +55,12 @@ interface ComparedRow {
 
 function measureRows(models: readonly DescribedModel[]): ComparedRow[] {
   const names = [...new Set(models.flatMap((model) => [...model.metrics.keys()]))];
-  return names.map((measure) => {
-    const values = models.map((model) => model.metrics.get(measure));
+  return names.map((name) => {
+    const values = models.map((model) => model.metrics.get(name));
     return {
-      title: measureTitle(measure),
-      cells: values.map((value) => (value === undefined || !Number.isFinite(value) ? "" : short(value))),
-      best: bestOf(measure, values),
+      title: measureTitle(name),
+      cells: values.map((value) => (value === undefined ? "" : measure(value))),
+      best: bestOf(name, values),
     };
   });
 }

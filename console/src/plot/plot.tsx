@@ -37,6 +37,8 @@ interface Props {
   readonly xNames?: readonly string[];
   readonly format?: (value: number) => string;
   readonly zero?: boolean;
+  /** The y axis reaches at least this far, so that little is not drawn as much. */
+  readonly yLeast?: number;
   readonly legend?: boolean;
 }
 
@@ -60,7 +62,8 @@ export function Plot(props: Props) {
 
   const xs = props.x ?? extentOf(allX(series, bins)) ?? { min: 0, max: 1 };
   const foundY = extentOf(allY(series, bins)) ?? { min: 0, max: 1 };
-  const ys = props.y ?? roomy(foundY, zero || bins.length > 0);
+  const least = { min: foundY.min, max: Math.max(foundY.max, props.yLeast ?? foundY.max) };
+  const ys = props.y ?? roomy(least, zero || bins.length > 0);
   const plotHeight = height - TOP - 22 - (xTitle === undefined ? 0 : 16);
   const yTicks = ticks(ys, Math.max(2, Math.floor(plotHeight / 42)));
   const left = Math.max(34, ...yTicks.map((tick) => format(tick).length * 6.6 + 12)) + (yTitle === undefined ? 0 : 16);

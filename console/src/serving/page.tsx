@@ -60,10 +60,16 @@ function Metrics({ list, last }: { readonly list: readonly Reading[]; readonly l
               line("waiting", gauge(list, "lakemill_statements_waiting")),
             ]}
             format={(value) => short(value)}
+            least={4}
           />
         </Section>
         <Section title="Memory of statements">
-          <Chart label="Memory" series={[line("memory", gauge(list, "lakemill_memory_bytes"))]} format={bytes} />
+          <Chart
+            label="Memory"
+            series={[line("memory", gauge(list, "lakemill_memory_bytes"))]}
+            format={bytes}
+            least={1_000_000}
+          />
         </Section>
         <Predictions list={list} />
         <Latency list={list} name="lakemill_prediction_seconds" title="Latency of :predict" />
@@ -85,16 +91,28 @@ function Chart({
   label,
   series,
   format,
+  least,
 }: {
   readonly label: string;
   readonly series: readonly Line[];
   readonly format: (value: number) => string;
+  readonly least: number;
 }) {
   const ends = series.flatMap(({ points }) => points.map(([at]) => at));
   const max = ends.length === 0 ? Date.now() : Math.max(...ends);
   const min = Math.min(max - WINDOW_MS, ...ends);
   return (
-    <Plot label={label} series={series} height={PLOT_HEIGHT} x={{ min, max }} xIsTime zero format={format} legend={series.length > 1} />
+    <Plot
+      label={label}
+      series={series}
+      height={PLOT_HEIGHT}
+      x={{ min, max }}
+      xIsTime
+      zero
+      yLeast={least}
+      format={format}
+      legend={series.length > 1}
+    />
   );
 }
 
@@ -107,6 +125,7 @@ function Requests({ list }: { readonly list: readonly Reading[] }) {
         label="Requests per second by route"
         series={paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path)))}
         format={(value) => short(value, 3)}
+        least={1}
       />
     </Section>
   );
@@ -136,6 +155,7 @@ function Latency({ list, name, title }: { readonly list: readonly Reading[]; rea
             label={title}
             series={QUANTILES.map(([q, label]) => ({ ...line(label, quantiles(list, name, q)), mark: "linedots" as const }))}
             format={asTime}
+            least={0.01}
           />
         </>
       )}
@@ -155,6 +175,7 @@ function Predictions({ list }: { readonly list: readonly Reading[] }) {
           label="Predictions per second by model"
           series={models.map((model) => line(model, rate(list, name, (labels) => labels["model"] === model)))}
           format={(value) => short(value, 3)}
+          least={1}
         />
       )}
     </Section>

@@ -53,7 +53,9 @@ export function Columns({ table, columns, rows }: Props) {
           <tbody>
             {columns.map((column, index) => (
               <tr key={column.name}>
-                <th scope="row">{column.name}</th>
+                <th scope="row" title={column.name}>
+                  {column.name}
+                </th>
                 <td class="mono muted">
                   {column.type}
                   {!column.nullable && " NOT NULL"}

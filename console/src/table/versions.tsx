@@ -28,7 +28,6 @@ export function Versions({ table, versions }: { readonly table: string; readonly
             </th>
             <th scope="col">When (UTC)</th>
             <th scope="col">Operation</th>
-            <th scope="col">Measures</th>
             <th scope="col">By</th>
             <th scope="col">
               <span class="hidden">Actions</span>
@@ -47,8 +46,6 @@ export function Versions({ table, versions }: { readonly table: string; readonly
               <td>
                 {each.operation}
                 <Details text={each.parameters} />
-              </td>
-              <td>
                 <Details text={each.metrics} />
               </td>
               <td class="muted nowrap">{each.engine}</td>
