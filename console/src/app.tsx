@@ -1,0 +1,180 @@
+// The frame around every page: bar, catalog, keys.
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { SEARCH_ID, CatalogTree } from "./catalog/tree";
+import { SqlPage } from "./editor/page";
+import { cancel } from "./editor/runs";
+import { activeId } from "./editor/tabs";
+import { KEYS, listen } from "./keys";
+import { ModelsPage } from "./models/list";
+import { ModelPage } from "./models/page";
+import { goTo, href, route, type Route } from "./route";
+import { ServingPage } from "./serving/page";
+import { TablePage } from "./table/page";
+import { nextTheme, theme } from "./theme";
+import { Dialog } from "./ui/dialog";
+
+const PAGES: readonly { readonly page: "sql" | "models" | "serving"; readonly title: string; readonly icon: string }[] = [
+  { page: "sql", title: "SQL", icon: "M3 4.5 6.5 8 3 11.5M8.5 12h5" },
+  { page: "models", title: "Models", icon: "M2.5 13.5V2.5M2.5 13.5h11M4.5 11c4-.5 5-7 8.5-7.5" },
+  { page: "serving", title: "Serving", icon: "M1.5 8h3l2-5 3 10 2-5h3" },
+];
+
+export function App() {
+  const [drawer, setDrawer] = useState(false);
+  const [help, setHelp] = useState(false);
+  const now = route.value;
+
+  useEffect(
+    () =>
+      listen({
+        search: () => {
+          setDrawer(true);
+          // The drawer must be visible before it can take the focus.
+          requestAnimationFrame(() => document.getElementById(SEARCH_ID)?.focus());
+        },
+        editor: () => {
+          goTo({ page: "sql" });
+          requestAnimationFrame(() => document.querySelector<HTMLElement>(".cm-content")?.focus());
+        },
+        help: () => setHelp(true),
+        escape: () => {
+          setDrawer(false);
+          if (route.value.page === "sql") cancel(activeId.value);
+        },
+      }),
+    [],
+  );
+
+  useEffect(() => {
+    document.title = `${titleOf(now)} · Lakemill`;
+  }, [now]);
+
+  return (
+    <div class="app">
+      <a class="skip" href="#main" onClick={skip}>
+        To the page
+      </a>
+      <header class="bar">
+        <button
+          type="button"
+          class="icon-button drawer-button"
+          aria-label="Catalog"
+          aria-expanded={drawer}
+          onClick={() => setDrawer(!drawer)}
+        >
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M2 4h12M2 8h12M2 12h12" />
+          </svg>
+        </button>
+        <a class="brand" href={href({ page: "sql" })}>
+          <svg viewBox="0 0 24 24" aria-hidden="true">
+            <circle cx="12" cy="9.5" r="6" />
+            <path d="M12 3.5v12M6 9.5h12M2.5 20.5c2.4-2.200 4-2.200 6.300 0s4 2.200 6.300 0 4-2.200 6.300 0" />
+          </svg>
+          Lakemill
+        </a>
+        <nav class="pages" aria-label="Pages">
+          {PAGES.map(({ page, title, icon }) => (
+            <a key={page} href={href({ page })} aria-current={isAt(now, page) ? "page" : undefined}>
+              <svg viewBox="0 0 16 16" aria-hidden="true">
+                <path d={icon} />
+              </svg>
+              {title}
+            </a>
+          ))}
+        </nav>
+        <span class="spring" />
+        <button type="button" class="icon-button" aria-label="Keys" title="Keys (?)" onClick={() => setHelp(true)}>
+          ?
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={`Colours: ${theme.value}`}
+          title={`Colours: ${theme.value}`}
+          onClick={nextTheme}
+        >
+          <ThemeIcon />
+        </button>
+      </header>
+      {drawer && <div class="drawer-shade" onClick={() => setDrawer(false)} />}
+      <aside class="side" data-open={drawer} aria-label="Catalog">
+        <CatalogTree onLeave={() => setDrawer(false)} />
+      </aside>
+      <main id="main" class="main" tabIndex={-1}>
+        <Page route={now} />
+      </main>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </div>
+  );
+}
+
+function Page({ route: now }: { readonly route: Route }): ComponentChildren {
+  switch (now.page) {
+    case "sql":
+      return <SqlPage />;
+    case "table":
+      return <TablePage key={JSON.stringify([now.namespace, now.name])} route={now} />;
+    case "models":
+      return <ModelsPage />;
+    case "model":
+      return <ModelPage key={JSON.stringify([now.namespace, now.name])} route={now} />;
+    case "serving":
+      return <ServingPage />;
+  }
+}
+
+function titleOf(now: Route): string {
+  if (now.page === "table" || now.page === "model") return now.name;
+  return PAGES.find(({ page }) => page === now.page)?.title ?? "";
+}
+
+function isAt(now: Route, page: string): boolean {
+  return now.page === page || (now.page === "model" && page === "models");
+}
+
+/** The address holds the page, so a link to `#main` would leave it. */
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function ThemeIcon() {
+  const path = {
+    system: "M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 1 1 0 11",
+    light: "M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1.100 1.100M11.900 11.900 13 13M13 3l-1.100 1.100M4.100 11.900 3 13",
+    dark: "M13.5 9.5A5.800 5.800 0 0 1 6.5 2.5a5.800 5.800 0 1 0 7 7z",
+  }[theme.value];
+  return (
+    <svg viewBox="0 0 16 16" aria-hidden="true" data-half={theme.value === "system"}>
+      <path d={path} />
+    </svg>
+  );
+}
+
+function Help({ onClose }: { readonly onClose: () => void }) {
+  return (
+    <Dialog title="Keys" onClose={onClose}>
+      <div class="keys">
+        {KEYS.map(([title, keys]) => (
+          <section key={title}>
+            <h3>{title}</h3>
+            <dl>
+              {keys.map(([key, meaning]) => (
+                <div key={key}>
+                  <dt>
+                    <kbd>{key}</kbd>
+                  </dt>
+                  <dd>{meaning}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+      <p class="muted">On a Mac, Cmd takes the place of Ctrl.</p>
+    </Dialog>
+  );
+}

@@ -1,0 +1,39 @@
+// Named values as horizontal bars; a list, so that it is read as one.
+
+import type { ComponentChildren } from "preact";
+
+export interface Bar {
+  readonly name: string;
+  readonly value: number;
+  readonly text: ComponentChildren;
+}
+
+/** Bars from zero; negative ones go to the left of it. */
+export function Bars({ bars, label }: { readonly bars: readonly Bar[]; readonly label: string }) {
+  const max = Math.max(0, ...bars.map((bar) => bar.value));
+  const min = Math.min(0, ...bars.map((bar) => bar.value));
+  const span = max - min || 1;
+  const zero = (-min / span) * 100;
+  return (
+    <ul class="bars" aria-label={label}>
+      {bars.map(({ name, value, text }) => (
+        <li key={name}>
+          <span class="bars-name" title={name}>
+            {name}
+          </span>
+          <span class="bars-track" aria-hidden="true">
+            <span
+              class="bars-bar"
+              data-negative={value < 0}
+              style={{
+                left: `${value < 0 ? zero - (-value / span) * 100 : zero}%`,
+                width: `${(Math.abs(value) / span) * 100}%`,
+              }}
+            />
+          </span>
+          <span class="bars-value">{text}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
