@@ -6,6 +6,7 @@
 
 mod bench;
 mod ci;
+mod console;
 mod paths;
 mod setup;
 mod shell;
@@ -26,7 +27,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Installs what the tests need (Python packages, PostgreSQL, an S3 server) where it is missing.
+    /// Installs what the tests need (Python packages, PostgreSQL, an S3 server, a browser) where it is missing.
     Setup,
     /// Sets up what the tests need, then runs them all.
     Test(test::Arguments),
@@ -40,7 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Setup => setup::tests(),
+        Command::Setup => setup::tests().and_then(|()| console::install()),
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),

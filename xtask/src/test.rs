@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::shell::{self, cargo};
-use crate::{paths, setup};
+use crate::{console, paths, setup};
 
 /// What to test.
 #[derive(Args, Debug, Default)]
@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
 /// Sets up what tests need, builds, and runs them. nextest's summary is the last thing printed.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::tests()?;
+    if !arguments.quick {
+        console::check()?;
+    }
     // The crash tests kill the binary itself.
     shell::run(cargo().args(["build", "--release", "--package", "lakemill"]))?;
     let profile = if arguments.quick { "default" } else { "full" };

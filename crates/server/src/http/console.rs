@@ -36,7 +36,8 @@ pub(super) async fn enter() -> Redirect {
 
 /// `GET /console/`
 pub(super) async fn page() -> Response {
-    file(PAGE).unwrap_or_else(|| Problem::from(Error::internal("the console is not part of this binary")).into_response())
+    file(PAGE)
+        .unwrap_or_else(|| Problem::from(Error::internal("the console is not part of this binary")).into_response())
 }
 
 /// `GET /console/{path}`

@@ -3,6 +3,7 @@
 //!
 //! What takes long stands in modules named `full`, which nextest's default profile leaves out.
 
+mod console;
 mod crash;
 mod disk;
 mod documentation;
