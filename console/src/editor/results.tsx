@@ -79,7 +79,7 @@ export function Results({ tab, title, run }: Props) {
           </button>
         </p>
       )}
-      {error !== null && error.code !== "cancelled" && <Problem error={error} />}
+      {error !== null && error.code !== "cancelled" && <Problem error={error} placed />}
       {error?.code === "cancelled" && (
         <p class="banner" role="status">
           Cancelled after {duration(run.ms)}
@@ -93,7 +93,7 @@ export function Results({ tab, title, run }: Props) {
         ) : rows.rows === 0 && !run.running ? (
           <NoRows run={run} />
         ) : (
-          <Grid key={run.startedAt} rows={rows} version={run.version} label={`Result of ${title}`} onSay={setSaid} />
+          <Grid key={run.startedAt} rows={rows} label={`Result of ${title}`} onSay={setSaid} />
         ))}
     </div>
   );

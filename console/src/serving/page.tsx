@@ -83,6 +83,11 @@ function line(name: string, points: Series): Line {
   return { name, mark: "line", points };
 }
 
+/** Without what was silent all the time: a line at zero says nothing. */
+function active(lines: readonly Line[]): Line[] {
+  return lines.filter(({ points }) => points.some(([, value]) => value > 0));
+}
+
 function latest(series: Series): number {
   return series.at(-1)?.[1] ?? 0;
 }
@@ -123,7 +128,7 @@ function Requests({ list }: { readonly list: readonly Reading[] }) {
     <Section title="HTTP requests per second, by route">
       <Chart
         label="Requests per second by route"
-        series={paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path)))}
+        series={active(paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path))))}
         format={(value) => short(value, 3)}
         least={1}
       />
