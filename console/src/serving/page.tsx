@@ -97,11 +97,13 @@ function Chart({
   series,
   format,
   least,
+  legend = series.length > 1,
 }: {
   readonly label: string;
   readonly series: readonly Line[];
   readonly format: (value: number) => string;
   readonly least: number;
+  readonly legend?: boolean;
 }) {
   const ends = series.flatMap(({ points }) => points.map(([at]) => at));
   const max = ends.length === 0 ? Date.now() : Math.max(...ends);
@@ -116,7 +118,7 @@ function Chart({
       zero
       yLeast={least}
       format={format}
-      legend={series.length > 1}
+      legend={legend}
     />
   );
 }
@@ -131,6 +133,7 @@ function Requests({ list }: { readonly list: readonly Reading[] }) {
         series={active(paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path))))}
         format={(value) => short(value, 3)}
         least={1}
+        legend
       />
     </Section>
   );
@@ -178,9 +181,10 @@ function Predictions({ list }: { readonly list: readonly Reading[] }) {
       ) : (
         <Chart
           label="Predictions per second by model"
-          series={models.map((model) => line(model, rate(list, name, (labels) => labels["model"] === model)))}
+          series={active(models.map((model) => line(model, rate(list, name, (labels) => labels["model"] === model))))}
           format={(value) => short(value, 3)}
           least={1}
+          legend
         />
       )}
     </Section>
