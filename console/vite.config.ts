@@ -29,7 +29,14 @@ const csp =
 
 export default defineConfig({
   base: "/console/",
-  build: { target: "es2022", modulePreload: { polyfill: false }, assetsInlineLimit: 0, chunkSizeWarningLimit: 1000 },
+  build: {
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 1000,
+    // The licences of what is built in ask to be passed on with it.
+    license: { fileName: "licenses.md" },
+  },
   server: { host: "127.0.0.1", port: 18110, strictPort: true, proxy },
   preview: {
     host: "127.0.0.1",

@@ -41,7 +41,9 @@ export function App() {
         help: () => setHelp(true),
         escape: () => {
           setDrawer(false);
-          if (route.value.page === "sql") cancel(activeId.value);
+          const cancelled = route.value.page === "sql" && cancel(activeId.value);
+          // Out of the editor, so that the keys of the page are at hand.
+          if (!cancelled && document.activeElement instanceof HTMLElement) document.activeElement.blur();
         },
       }),
     [],

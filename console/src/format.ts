@@ -45,7 +45,7 @@ function trim(value: number): string {
 export function percent(share: number): string {
   if (share > 0 && share < 0.001) return "<0.1%";
   const hundredths = share * 100;
-  return `${hundredths.toFixed(hundredths < 10 && hundredths % 1 !== 0 ? 1 : 0)}%`;
+  return `${hundredths.toFixed(hundredths < 9.95 && hundredths % 1 !== 0 ? 1 : 0)}%`;
 }
 
 export function duration(ms: number): string {

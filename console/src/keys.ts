@@ -53,7 +53,7 @@ const CHORD_MS = 1200;
 
 /** Listens until the returned function is called. */
 export function listen(actions: Actions): () => void {
-  let chordSince = 0;
+  let chordSince = Number.NEGATIVE_INFINITY;
   const onKey = (event: KeyboardEvent): void => {
     if (event.key === "Escape" && !event.defaultPrevented) {
       actions.escape();
@@ -61,7 +61,7 @@ export function listen(actions: Actions): () => void {
     }
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     const inChord = performance.now() - chordSince < CHORD_MS;
-    chordSince = 0;
+    chordSince = Number.NEGATIVE_INFINITY;
     const done = inChord ? second(event.key) : first(event.key, actions);
     if (!inChord && event.key === "g") chordSince = performance.now();
     if (done) event.preventDefault();

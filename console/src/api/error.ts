@@ -36,7 +36,7 @@ export function asApiError(thrown: unknown): ApiError {
     return new ApiError("cancelled", "cancelled");
   }
   if (thrown instanceof TypeError) {
-    return new ApiError("unreachable", "the server does not answer; see whether `lakemill serve` still runs");
+    return new ApiError("unreachable", "the server does not answer; see whether lakemill serve still runs");
   }
   return new ApiError("internal", thrown instanceof Error ? thrown.message : String(thrown));
 }
@@ -45,7 +45,7 @@ export function asApiError(thrown: unknown): ApiError {
 export function advice(error: ApiError): string | null {
   switch (error.code) {
     case "unreachable":
-      return "The console tries again when you do. Its text and your tabs are kept in this browser.";
+      return "What you wrote is kept in this browser.";
     case "exhausted":
       return "Ask for fewer rows or columns, or give the server more with --memory or --max-statements.";
     case "timeout":

@@ -2,13 +2,16 @@
 
 import { useState } from "preact/hooks";
 import { ROWS_MAX } from "../api/run";
+import { known } from "../catalog/store";
 import { bytes, count, counted, duration } from "../format";
 import { csvPieces } from "../grid/csv";
 import { Grid } from "../grid/grid";
+import { relation } from "../sql/quote";
 import { Empty, Problem } from "../ui/parts";
 import { saveCsv } from "../ui/save";
 import { ResultPlot } from "./result-plot";
 import { explainCut, type Run } from "./runs";
+import { openText } from "./tabs";
 
 /** More rows than this are downloaded, not put on the clipboard. */
 const COPY_ROWS_MAX = 100_000;
@@ -28,6 +31,7 @@ export function Results({ tab, title, run }: Props) {
         <p>
           Write a statement and press <kbd>Ctrl</kbd> <kbd>Enter</kbd>. With a part selected, only that part runs.
         </p>
+        <Starters />
       </Empty>
     );
   }
@@ -79,7 +83,7 @@ export function Results({ tab, title, run }: Props) {
           </button>
         </p>
       )}
-      {error !== null && error.code !== "cancelled" && <Problem error={error} />}
+      {error !== null && error.code !== "cancelled" && <Problem error={error} placed />}
       {error?.code === "cancelled" && (
         <p class="banner" role="status">
           Cancelled after {duration(run.ms)}
@@ -93,9 +97,32 @@ export function Results({ tab, title, run }: Props) {
         ) : rows.rows === 0 && !run.running ? (
           <NoRows run={run} />
         ) : (
-          <Grid key={run.startedAt} rows={rows} version={run.version} label={`Result of ${title}`} onSay={setSaid} />
+          <Grid key={run.startedAt} rows={rows} label={`Result of ${title}`} onSay={setSaid} />
         ))}
     </div>
+  );
+}
+
+/** Statements to begin with, over what this lake has. */
+function Starters() {
+  const { relations, models } = known();
+  const table = relations.find(({ kind }) => kind === "table");
+  const model = models[0];
+  const statements = [
+    ...(table === undefined ? [] : [`SELECT * FROM ${relation(table.namespace, table.name)} LIMIT 100`]),
+    ...(model === undefined ? [] : [`SELECT * FROM ML.EVALUATE(MODEL ${relation(model.namespace, model.name)})`]),
+  ];
+  if (statements.length === 0) return null;
+  return (
+    <ul class="starters" aria-label="Statements to begin with">
+      {statements.map((statement) => (
+        <li key={statement}>
+          <button type="button" class="button quiet" onClick={() => openText(statement)}>
+            <code>{statement}</code>
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -24,6 +24,9 @@ export interface Run {
 /** How often rows that arrive are shown, in milliseconds. */
 const SHOW_EVERY_MS = 100;
 
+/** A script that ends with a query may have made something before. */
+const CHANGES = /\b(create|drop|alter)\b/i;
+
 const runs = new Map<string, Signal<Run | null>>();
 const controllers = new Map<string, AbortController>();
 
@@ -78,7 +81,7 @@ export async function start(tab: string, sql: string, offset: Run["offset"]): Pr
     });
     update({ running: false, rows: latest, end });
     note(sql, startedAt, performance.now() - begin, "done", latest);
-    if (end.kind === "done") void loadCatalog();
+    if (end.kind === "done" || CHANGES.test(sql)) void loadCatalog();
   } catch (thrown) {
     const error = asApiError(thrown);
     update({ running: false, rows: latest, error });

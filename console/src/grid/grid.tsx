@@ -21,13 +21,11 @@ interface Cell {
 
 interface Props {
   readonly rows: ResultSet;
-  /** Changes when rows have arrived. */
-  readonly version: number;
   readonly label: string;
   readonly onSay: (message: string) => void;
 }
 
-export function Grid({ rows, version, label, onSay }: Props) {
+export function Grid({ rows, label, onSay }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ width: 0, height: 0 });
   const [position, setPosition] = useState<Position>({ native: 0, virtual: 0 });
@@ -155,7 +153,6 @@ export function Grid({ rows, version, label, onSay }: Props) {
       aria-rowcount={rows.rows + 1}
       aria-colcount={rows.columns.length}
       aria-activedescendant={`cell-${cell.row}-${cell.column}`}
-      data-version={version}
       onScroll={onScroll}
       onKeyDown={onKeyDown}
     >

@@ -31,7 +31,7 @@ export function Lineage({ root }: { readonly root: Thing }) {
               <Drawing graph={value} root={id} />
               <p class="note below">
                 Each box is a link. {things > RELATIONS_MAX && "In a lake of this size, only what it was made from is drawn. "}
-                Lines carry the version that was read.
+                Point at a line for the version that was read.
               </p>
             </>
           )

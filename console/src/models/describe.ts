@@ -17,7 +17,7 @@ export interface DescribedModel {
   readonly label: string;
   /** Everything of the section `model`, in the server's order. */
   readonly facts: ReadonlyMap<string, string>;
-  readonly input: readonly Field[];
+  readonly features: readonly Field[];
   readonly options: readonly DescribedOption[];
   readonly metrics: ReadonlyMap<string, number>;
   /** The query that gave the training rows. */
@@ -54,7 +54,7 @@ export function fromRows(rows: readonly DescribeRow[]): DescribedModel {
     type: facts.get("type") ?? "",
     label: facts.get("label") ?? "",
     facts,
-    input: section("input").map(({ name, value }) => ({ name, type: value })),
+    features: section("feature").map(({ name, value }) => ({ name, type: value })),
     options: section("option").map(({ name, value }) => {
       const isDefault = value.endsWith(" (default)");
       return { name, value: isDefault ? value.slice(0, -" (default)".length) : value, isDefault };

@@ -5,7 +5,7 @@ import { ago, count, timestamp } from "../format";
 import { Lineage } from "../lineage/page";
 import { goTo, MODEL_VIEWS, modelHref, type Route } from "../route";
 import { useLoad } from "../ui/load";
-import { Await, Figure, ViewLinks } from "../ui/parts";
+import { Await, Empty, Figure, ViewLinks } from "../ui/parts";
 import { describeModel, type DescribedModel } from "./describe";
 import { typeTitle } from "./list";
 import { Options } from "./options";
@@ -21,9 +21,15 @@ export function ModelPage({ route }: { readonly route: ModelRoute }) {
   const loaded = useLoad((signal) => describeModel(namespace, name, version, signal), [namespace, name, version]);
   return (
     <article class="page">
-      <Await of={loaded} what={`the model ${name}`}>
-        {(model) => <Described route={route} model={model} />}
-      </Await>
+      {loaded.state === "failed" && loaded.error.code === "not_found" ? (
+        <Empty title={`There is no model ${name}${version === null ? "" : ` of version ${version}`} in ${namespace}`}>
+          <p>It may have been dropped. The catalog lists what there is.</p>
+        </Empty>
+      ) : (
+        <Await of={loaded} what={`the model ${name}`}>
+          {(model) => <Described route={route} model={model} />}
+        </Await>
+      )}
     </article>
   );
 }
@@ -74,7 +80,7 @@ function Described({ route, model }: { readonly route: ModelRoute; readonly mode
         <Figure name="Rows trained on" value={rows("rows_train")} />
         <Figure name="Rows held out" value={rows("rows_eval")} />
         <Figure name="Iterations" value={rows("iterations")} />
-        <Figure name="Training columns" value={String(model.input.length)} />
+        <Figure name="Features" value={String(model.features.length)} />
       </dl>
       <ViewLinks
         label={`Views of ${name}`}

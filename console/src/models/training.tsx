@@ -146,7 +146,7 @@ function weightBars(rows: readonly Weight[]): Bar[] {
     .filter(({ name }) => name !== "__INTERCEPT__")
     .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
     .slice(0, BARS_MAX)
-    .map(({ name, value }) => ({ name, value, text: short(value) }));
+    .map(({ name, value }) => ({ name, value, text: Math.abs(value) < 1000 ? value.toFixed(3) : short(value) }));
 }
 
 interface FeatureInfo {

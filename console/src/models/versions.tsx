@@ -1,6 +1,6 @@
 // The versions of a model side by side: measures, and the options that differ.
 
-import { measure } from "../format";
+import { count, measure } from "../format";
 import { modelHref } from "../route";
 import { useLoad } from "../ui/load";
 import { Await, Section } from "../ui/parts";
@@ -65,17 +65,22 @@ function measureRows(models: readonly DescribedModel[]): ComparedRow[] {
   });
 }
 
-const FACTS: readonly (readonly [string, string])[] = [
+const FACTS: readonly (readonly [fact: string, title: string])[] = [
   ["rows_train", "Rows trained on"],
   ["rows_eval", "Rows held out"],
   ["iterations", "Iterations"],
   ["transform", "Transform"],
 ];
 
+/** Numbers with their thousands apart, other texts as they are. */
+function factText(text: string): string {
+  return /^\d+$/.test(text) ? count(Number(text)) : text;
+}
+
 function differingRows(models: readonly DescribedModel[]): ComparedRow[] {
   const facts = FACTS.map(([fact, title]) => ({
     title,
-    cells: models.map((model) => model.facts.get(fact) ?? ""),
+    cells: models.map((model) => factText(model.facts.get(fact) ?? "")),
     best: null,
   }));
   const names = [...new Set(models.flatMap((model) => model.options.map((option) => option.name)))];

@@ -61,7 +61,7 @@ export function Plot(props: Props) {
   }, []);
 
   const xs = props.x ?? extentOf(allX(series, bins)) ?? { min: 0, max: 1 };
-  const foundY = extentOf(allY(series, bins)) ?? { min: 0, max: 1 };
+  const foundY = extentOf(allY(series, bins)) ?? { min: 0, max: props.yLeast ?? 1 };
   const least = { min: foundY.min, max: Math.max(foundY.max, props.yLeast ?? foundY.max) };
   const ys = props.y ?? roomy(least, zero || bins.length > 0);
   const plotHeight = height - TOP - 22 - (xTitle === undefined ? 0 : 16);

@@ -83,6 +83,11 @@ function line(name: string, points: Series): Line {
   return { name, mark: "line", points };
 }
 
+/** Without what was silent all the time: a line at zero says nothing. */
+function active(lines: readonly Line[]): Line[] {
+  return lines.filter(({ points }) => points.some(([, value]) => value > 0));
+}
+
 function latest(series: Series): number {
   return series.at(-1)?.[1] ?? 0;
 }
@@ -92,11 +97,13 @@ function Chart({
   series,
   format,
   least,
+  legend = series.length > 1,
 }: {
   readonly label: string;
   readonly series: readonly Line[];
   readonly format: (value: number) => string;
   readonly least: number;
+  readonly legend?: boolean;
 }) {
   const ends = series.flatMap(({ points }) => points.map(([at]) => at));
   const max = ends.length === 0 ? Date.now() : Math.max(...ends);
@@ -111,7 +118,7 @@ function Chart({
       zero
       yLeast={least}
       format={format}
-      legend={series.length > 1}
+      legend={legend}
     />
   );
 }
@@ -123,9 +130,10 @@ function Requests({ list }: { readonly list: readonly Reading[] }) {
     <Section title="HTTP requests per second, by route">
       <Chart
         label="Requests per second by route"
-        series={paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path)))}
+        series={active(paths.map((path) => line(path, rate(list, name, (labels) => labels["path"] === path))))}
         format={(value) => short(value, 3)}
         least={1}
+        legend
       />
     </Section>
   );
@@ -173,9 +181,10 @@ function Predictions({ list }: { readonly list: readonly Reading[] }) {
       ) : (
         <Chart
           label="Predictions per second by model"
-          series={models.map((model) => line(model, rate(list, name, (labels) => labels["model"] === model)))}
+          series={active(models.map((model) => line(model, rate(list, name, (labels) => labels["model"] === model))))}
           format={(value) => short(value, 3)}
           least={1}
+          legend
         />
       )}
     </Section>

@@ -5,7 +5,7 @@ import { query } from "../api/client";
 import { ApiError } from "../api/error";
 import { catalog, known } from "../catalog/store";
 import { openText } from "../editor/tabs";
-import { ago, count, timestamp } from "../format";
+import { ago, counted, timestamp } from "../format";
 import { goTo, tableHref, TABLE_VIEWS, type Route } from "../route";
 import { relation } from "../sql/quote";
 import { useLoad } from "../ui/load";
@@ -72,8 +72,8 @@ function Known({ route, kind }: { readonly route: TableRoute; readonly kind: str
           </p>
           <h1>{name}</h1>
           <p class="page-facts">
-            <span>{rows.state === "ready" ? `${count(rows.value)} rows` : rows.state === "failed" ? "rows unknown" : "counting rows"}</span>
-            {described.state === "ready" && <span>{columns.length} columns</span>}
+            <span>{rows.state === "ready" ? counted(rows.value, "row") : rows.state === "failed" ? "rows unknown" : "counting rows"}</span>
+            {described.state === "ready" && <span>{counted(columns.length, "column")}</span>}
             {newest !== undefined && (
               <span title={`${timestamp(newest.timestamp)} UTC`}>
                 version {newest.version}, {ago(newest.timestamp)}

@@ -5,13 +5,22 @@ import { advice, type ApiError } from "../api/error";
 import type { Loaded } from "./load";
 
 /** An error, what to do about it, and a way to try again. */
-export function Problem({ error, retry }: { readonly error: ApiError; readonly retry?: (() => void) | undefined }) {
+export function Problem({
+  error,
+  retry,
+  placed = false,
+}: {
+  readonly error: ApiError;
+  readonly retry?: (() => void) | undefined;
+  /** Whether the place means something to the reader, who wrote the statement. */
+  readonly placed?: boolean;
+}) {
   const hint = advice(error);
   return (
     <div class="problem" role="alert">
       <p>
         <strong class="problem-code">{error.code.replaceAll("_", " ")}</strong> {error.message}
-        {error.place !== null && (
+        {placed && error.place !== null && (
           <span class="problem-place">
             {" "}
             line {error.place.line}, column {error.place.column}
