@@ -4,6 +4,7 @@
 
 mod cancel;
 mod codec;
+mod copy;
 mod errors;
 mod faces;
 mod features;

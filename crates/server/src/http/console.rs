@@ -1,7 +1,6 @@
 //! The console: a web page for people, built from `console/` and part of the binary.
 //!
-//! Its pages have addresses of their own, which the page itself tells apart: whatever lies below `/console/` and is no
-//! file is answered with the page.
+//! Its pages lie behind the `#` of the address, so the server knows one page and its files.
 //!
 //! **Architecture invariant:** the page runs its own files alone (`Content-Security-Policy`), so that no text of a lake can
 //! become a script, and no other site can show it in a frame.
@@ -23,7 +22,7 @@ struct Files;
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Files have their contents' hash in their names, the page itself has not.
+/// The page's parts have their contents' hash in their names, the page itself has not.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
@@ -42,13 +41,8 @@ pub(super) async fn page() -> Response {
 
 /// `GET /console/{path}`
 pub(super) async fn below(Path(path): Path<String>) -> Response {
-    match file(&path) {
-        Some(found) => found,
-        None if path.starts_with("assets/") => {
-            Problem::from(Error::not_found(format!("there is no file /console/{path}"))).into_response()
-        }
-        None => page().await,
-    }
+    let missing = || Problem::from(Error::not_found(format!("there is no file /console/{path}"))).into_response();
+    file(&path).unwrap_or_else(missing)
 }
 
 fn file(path: &str) -> Option<Response> {
@@ -58,10 +52,10 @@ fn file(path: &str) -> Option<Response> {
         Some("js") => "text/javascript; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
-        Some("json") => "application/json",
+        Some("md") => "text/markdown; charset=utf-8",
         _ => "application/octet-stream",
     };
-    let kept = if path == PAGE { ASK_AGAIN } else { FOR_EVER };
+    let kept = if path.starts_with("assets/") { FOR_EVER } else { ASK_AGAIN };
     let headers =
         [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept), (header::CONTENT_SECURITY_POLICY, POLICY)];
     Some((headers, found.data).into_response())
