@@ -8,6 +8,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// The request is wrong: change it before trying again.
     Invalid,
+    /// Whoever asks may not do this: ask an administrator for the right.
+    Denied,
     /// What was named does not exist.
     NotFound,
     /// Somebody else changed the same thing first: read again, then retry.
@@ -27,6 +29,7 @@ impl ErrorKind {
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Invalid => 2,
+            Self::Denied => 77,
             Self::NotFound => 3,
             Self::Conflict => 4,
             Self::Unavailable => 69,
@@ -40,6 +43,7 @@ impl ErrorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
+            Self::Denied => "permission denied",
             Self::NotFound => "not found",
             Self::Conflict => "conflict",
             Self::Unavailable => "unavailable",

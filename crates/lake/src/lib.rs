@@ -10,6 +10,7 @@
 
 mod catalog;
 mod commit_mark;
+mod credential;
 mod error;
 pub mod external;
 mod lake;
@@ -20,10 +21,12 @@ mod types;
 mod write;
 
 pub use catalog::{
-    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunLock,
-    RunRecord, ViewEntry,
+    ADMIN, AuditEntry, ExternalEntry, GrantEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion,
+    PrincipalEntry, PrincipalKind, Privilege, RelationKind, RelationSummary, Rights, RunLock, RunRecord, Securable,
+    SecurableKind, TokenEntry, ViewEntry,
 };
 pub use commit_mark::CommitMark;
+pub use credential::{Key, Token, Verifier, is_verifier, random};
 pub use error::{Error, Result};
 pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};

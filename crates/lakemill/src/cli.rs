@@ -52,6 +52,7 @@ Exit codes:
    65  the data is malformed
    69  a store or database does not answer
    70  a bug in lakemill
+   77  permission denied
   130  cancelled with Ctrl-C
 
 `lakemill help COMMAND` says more about each command."
@@ -113,6 +114,7 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     Report(ReportArgs),
     Serve(ServeArgs),
+    Users(UsersArgs),
     Completions(CompletionsArgs),
 }
 
@@ -318,7 +320,8 @@ pub(crate) struct ReportArgs {
   psql -h 127.0.0.1 -p 5432 -c 'SELECT * FROM flights LIMIT 5'
   curl -s 127.0.0.1:8000/v1/sql -H 'Content-Type: application/sql' -d 'SELECT count(*) FROM flights'
   curl -s 127.0.0.1:8000/v1/models/late_trees:predict -H 'Content-Type: application/json' -d '{\"instances\": [..]}'
-  lakemill serve --postgres off --flight off --http 127.0.0.1:9000")]
+  lakemill serve --postgres off --flight off --http 127.0.0.1:9000
+  lakemill serve --postgres 0.0.0.0:5432 --http off --flight off --tls-cert server.pem --tls-key server.key")]
 pub(crate) struct ServeArgs {
     /// Where to speak HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8000", value_parser = address)]
@@ -331,6 +334,22 @@ pub(crate) struct ServeArgs {
     /// Where to speak Arrow Flight SQL
     #[arg(long, value_name = "ADDRESS|off", default_value = "127.0.0.1:8815", value_parser = address)]
     pub(crate) flight: Listen,
+
+    /// Whether clients must log in [default: off on loopback, else required]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) auth: Option<AuthChoice>,
+
+    /// The server's certificate in PEM, those between it and a root after it: turns TLS on
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Listen beyond this machine without TLS: a proxy before the server has it
+    #[arg(long)]
+    pub(crate) insecure: bool,
 
     /// Let statements read and write files here too: a folder, or s3://bucket/prefix (repeatable)
     #[arg(long, value_name = "PATH|URL")]
@@ -363,6 +382,54 @@ pub(crate) struct ServeArgs {
     /// Seconds that running statements get to end when the server stops
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain: u32,
+}
+
+/// Whether clients must log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthChoice {
+    /// Clients log in as users, by password or token
+    Required,
+    /// Whoever connects may do everything
+    Off,
+}
+
+/// List the users who may log into `lakemill serve`, add one, or change a password
+///
+/// The password is typed at the terminal, or is the first line of standard input. What users may do is granted in
+/// SQL: GRANT SELECT ON flights TO ann.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill users add ann --admin
+  lakemill users add bob < password.txt
+  lakemill users password bob
+  lakemill sql -c 'GRANT SELECT ON ALL TABLES IN SCHEMA main TO bob'
+  lakemill users")]
+pub(crate) struct UsersArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<UsersCommand>,
+
+    /// The form of the list
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+}
+
+/// What is done to a user.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Add a user with a password
+    Add {
+        /// The user's name
+        name: String,
+
+        /// Give the user the role admin, which may do everything
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Give a user another password
+    Password {
+        /// The user's name
+        name: String,
+    },
 }
 
 /// An address to listen on, or none.

@@ -111,6 +111,8 @@ fn kind(error: &anyhow::Error) -> Option<ErrorKind> {
             Some(error.kind())
         } else if let Some(error) = cause.downcast_ref::<lakemill_pipeline::Error>() {
             Some(error.kind())
+        } else if let Some(error) = cause.downcast_ref::<lakemill_server::Error>() {
+            Some(error.kind())
         } else {
             cause.downcast_ref::<io::Error>().map(kind_of_io)
         }

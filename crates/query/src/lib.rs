@@ -25,4 +25,4 @@ pub use lineage::{Lineage, ObjectKind, ObjectRef, ObjectVersion};
 pub use model::{ModelCodec, Scorer};
 pub use observer::{NoObserver, Observer, Progress};
 pub use outcome::{Description, Executed, Outcome, Summary};
-pub use session::{Confinement, Extension, Session, SessionOptions};
+pub use session::{Auditor, Confinement, Extension, Principal, Session, SessionOptions};

@@ -12,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::Stream;
-use lakemill_query::{Description, Outcome, Parsed, Session, StatementKind, Summary};
+use lakemill_query::{Description, Outcome, Parsed, Principal, Session, StatementKind, Summary};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -61,14 +61,22 @@ impl Engine {
         })
     }
 
-    /// A client with a session of its own.
-    pub(crate) fn client(self: &Arc<Self>, protocol: Protocol) -> Client {
-        self.client_of(&self.session, protocol)
+    /// A client with a session of its own. Where clients must log in, one without a principal can do nothing.
+    pub(crate) fn client(self: &Arc<Self>, principal: Option<Principal>, protocol: Protocol) -> Client {
+        self.client_with(self.session_of(principal), protocol)
     }
 
-    /// A client whose session begins as `session` is.
-    pub(crate) fn client_of(self: &Arc<Self>, session: &Session, protocol: Protocol) -> Client {
-        Client { engine: Arc::clone(self), session: session.client(), protocol }
+    /// A client that has this session.
+    pub(crate) fn client_with(self: &Arc<Self>, session: Session, protocol: Protocol) -> Client {
+        Client { engine: Arc::clone(self), session, protocol }
+    }
+
+    /// A session for a client.
+    pub(crate) fn session_of(&self, principal: Option<Principal>) -> Session {
+        match principal {
+            Some(principal) => self.session.client_as(principal),
+            None => self.session.client(),
+        }
     }
 
     /// The session that clients' sessions begin as.

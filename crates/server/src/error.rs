@@ -38,6 +38,8 @@ enum Code {
     ShuttingDown,
     /// What is asked for is right, and not supported.
     Unsupported,
+    /// Nobody has said who asks, or whoever has is not that.
+    Unauthenticated,
 }
 
 impl Error {
@@ -64,6 +66,11 @@ impl Error {
     /// Something that is right in itself and that this server does not do.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::coded(ErrorKind::Invalid, Code::Unsupported, message)
+    }
+
+    /// A password or token that is missing or wrong.
+    pub(crate) fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::coded(ErrorKind::Denied, Code::Unauthenticated, message)
     }
 
     pub(crate) fn overloaded(message: impl Into<String>) -> Self {
@@ -143,8 +150,10 @@ impl Error {
             Code::TimedOut => "timed_out",
             Code::ShuttingDown => "shutting_down",
             Code::Unsupported => "unsupported",
+            Code::Unauthenticated => "unauthenticated",
             Code::Kind => match self.kind {
                 ErrorKind::NotFound => "not_found",
+                ErrorKind::Denied => "permission_denied",
                 kind => kind.as_str(),
             },
         }
@@ -158,6 +167,8 @@ impl Error {
             (Code::Cancelled | Code::ShuttingDown, _) => StatusCode::SERVICE_UNAVAILABLE,
             (Code::TimedOut, _) => StatusCode::GATEWAY_TIMEOUT,
             (Code::Unsupported, _) => StatusCode::BAD_REQUEST,
+            (Code::Unauthenticated, _) => StatusCode::UNAUTHORIZED,
+            (Code::Kind, ErrorKind::Denied) => StatusCode::FORBIDDEN,
             (Code::Kind, ErrorKind::Invalid) => StatusCode::BAD_REQUEST,
             (Code::Kind, ErrorKind::Data) => StatusCode::UNPROCESSABLE_ENTITY,
             (Code::Kind, ErrorKind::NotFound) => StatusCode::NOT_FOUND,
@@ -176,6 +187,8 @@ impl Error {
             (Code::TimedOut, _) => tonic::Code::DeadlineExceeded,
             (Code::ShuttingDown, _) => tonic::Code::Unavailable,
             (Code::Unsupported, _) => tonic::Code::Unimplemented,
+            (Code::Unauthenticated, _) => tonic::Code::Unauthenticated,
+            (Code::Kind, ErrorKind::Denied) => tonic::Code::PermissionDenied,
             (Code::Kind, ErrorKind::Invalid | ErrorKind::Data) => tonic::Code::InvalidArgument,
             (Code::Kind, ErrorKind::NotFound) => tonic::Code::NotFound,
             (Code::Kind, ErrorKind::Conflict) => tonic::Code::Aborted,
@@ -193,6 +206,8 @@ impl Error {
             (Code::Cancelled | Code::TimedOut, _) => "57014",
             (Code::ShuttingDown, _) => "57P01",
             (Code::Unsupported, _) => "0A000",
+            (Code::Unauthenticated, _) => "28P01",
+            (Code::Kind, ErrorKind::Denied) => "42501",
             (Code::Kind, ErrorKind::Invalid) if self.message.contains("syntax") => "42601",
             (Code::Kind, ErrorKind::Invalid) => "42000",
             (Code::Kind, ErrorKind::NotFound) if self.message.contains("column") => "42703",

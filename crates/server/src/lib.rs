@@ -3,6 +3,7 @@
 //! - [`Server`] binds the ports, serves, and drains when told to stop;
 //! - `engine`: a session for each client, statements that wait their turn, run on threads of their own and stop when
 //!   told to; `ingest`: rows that clients send; `plain`: rows that they are sent;
+//! - `auth`: who a client is; `tls`: certificate and key; `connections`: ports and their connections;
 //! - `http`, `postgres`, `flight`: one folder for each protocol, none of which knows another.
 //!
 //! Not here: what statements mean (`query`), and the command that starts a server (the binary).
@@ -11,6 +12,7 @@
 //! and messages are all bounded, and what is beyond a bound is refused with the reason.
 
 mod admission;
+mod auth;
 mod cancel;
 mod connections;
 mod engine;
@@ -24,9 +26,11 @@ mod options;
 mod plain;
 mod postgres;
 mod server;
+mod tls;
 
 pub use admission::AdmissionLimits;
 pub use engine::StatementLimits;
 pub use error::{Error, Result};
-pub use options::ServerOptions;
+pub use options::{Auth, ServerOptions};
 pub use server::Server;
+pub use tls::TlsFiles;

@@ -4,9 +4,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::engine::StatementLimits;
+use crate::tls::TlsFiles;
+
+/// Whether clients must say who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// They must, by password or token.
+    Required,
+    /// They need not, and may do everything.
+    Off,
+}
 
 /// Where a server listens and what its clients may take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// Where HTTP is spoken; `None`: nowhere.
     pub http: Option<SocketAddr>,
@@ -14,6 +24,12 @@ pub struct ServerOptions {
     pub postgres: Option<SocketAddr>,
     /// Where Arrow Flight SQL is spoken.
     pub flight: Option<SocketAddr>,
+    /// Whether clients must say who they are; `None`: they must if an address is open to other machines.
+    pub auth: Option<Auth>,
+    /// The certificate and key of the server; `None`: nothing is encrypted.
+    pub tls: Option<TlsFiles>,
+    /// Whether addresses may be open to other machines without TLS: something before them has it.
+    pub insecure: bool,
     /// What statements may take.
     pub statements: StatementLimits,
     /// Open connections of each protocol.

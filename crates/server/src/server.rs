@@ -10,9 +10,11 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Authority;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::options::ServerOptions;
+use crate::options::{Auth, ServerOptions};
+use crate::tls::Tls;
 use crate::{flight, http, postgres};
 
 /// A server whose ports are bound.
@@ -23,6 +25,8 @@ pub struct Server {
     http: Option<TcpListener>,
     postgres: Option<TcpListener>,
     flight: Option<TcpListener>,
+    authority: Option<Arc<Authority>>,
+    tls: Option<Tls>,
 }
 
 /// What every listener needs beside its port.
@@ -30,6 +34,10 @@ pub struct Server {
 pub(crate) struct Service {
     pub(crate) engine: Arc<Engine>,
     pub(crate) options: ServerOptions,
+    /// Says who clients are; `None`: nobody asks.
+    pub(crate) authority: Option<Arc<Authority>>,
+    /// `None`: nothing is encrypted.
+    pub(crate) tls: Option<Tls>,
     /// Cancelled when no new connection is taken and idle ones are closed.
     pub(crate) stop: CancellationToken,
     /// The open connections, which a server that stops waits for.
@@ -41,16 +49,18 @@ impl Server {
     /// runtime that the connections are served on.
     ///
     /// # Errors
-    /// Invalid: an address beyond this machine, which needs users and passwords. Conflict: a port that is taken.
+    /// Invalid: an address beyond this machine without logging in or without TLS; files of TLS that cannot be used.
+    /// Conflict: a port that is taken.
     pub async fn bind(session: Session, work: Handle, options: ServerOptions) -> Result<Self> {
-        for (name, address) in [("http", options.http), ("postgres", options.postgres), ("flight", options.flight)] {
-            if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
-                return Err(Error::unsupported(format!(
-                    "--{name} {address} is open to other machines, which asks for users and passwords: this version has \
-                     none and listens on 127.0.0.1 or [::1] alone; put a proxy that authenticates before it"
-                )));
+        let auth = protection(&options)?;
+        let tls = options.tls.as_ref().map(Tls::read).transpose()?;
+        let (session, authority) = match auth {
+            Auth::Off => (session, None),
+            Auth::Required => {
+                let authority = Authority::new(session.lake().clone(), work.clone()).await?;
+                (session.locked(), Some(authority))
             }
-        }
+        };
         let engine = Engine::new(session, work, &options.statements);
         Ok(Self {
             http: bind("http", options.http).await?,
@@ -58,6 +68,8 @@ impl Server {
             flight: bind("flight", options.flight).await?,
             engine,
             options,
+            authority,
+            tls,
         })
     }
 
@@ -76,7 +88,9 @@ impl Server {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<()> {
         let service = Service {
             engine: Arc::clone(&self.engine),
-            options: self.options,
+            options: self.options.clone(),
+            authority: self.authority.clone(),
+            tls: self.tls,
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
@@ -99,12 +113,35 @@ impl Server {
             self.engine.halt();
             let _ = tokio::time::timeout(HALT_MAX, service.connections.wait()).await;
         }
+        if let Some(authority) = self.authority {
+            authority.close().await;
+        }
         Ok(())
     }
 }
 
 /// How long stopped statements get to give up what they hold.
 const HALT_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Whether clients must log in. What is open to other machines is protected: clients log in, and what passes is encrypted.
+fn protection(options: &ServerOptions) -> Result<Auth> {
+    let addresses = [("http", options.http), ("postgres", options.postgres), ("flight", options.flight)];
+    let open = addresses.into_iter().find_map(|(name, address)| {
+        address.filter(|address| !address.ip().is_loopback()).map(|address| format!("--{name} {address}"))
+    });
+    let auth = options.auth.unwrap_or(if open.is_some() { Auth::Required } else { Auth::Off });
+    match open {
+        Some(open) if auth == Auth::Off => Err(Error::invalid(format!(
+            "{open} is open to other machines, which --auth off would let do everything: leave it out and make users with \
+             'lakemill users add', or listen on 127.0.0.1 or [::1] alone"
+        ))),
+        Some(open) if options.tls.is_none() && !options.insecure => Err(Error::invalid(format!(
+            "{open} is open to other machines, which would send passwords and rows for all to read: give --tls-cert and \
+             --tls-key, or --insecure if a proxy before it has TLS"
+        ))),
+        _ => Ok(auth),
+    }
+}
 
 async fn bind(name: &str, address: Option<SocketAddr>) -> Result<Option<TcpListener>> {
     let Some(address) = address else { return Ok(None) };

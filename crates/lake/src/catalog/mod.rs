@@ -15,6 +15,8 @@ mod lock;
 mod models;
 mod records;
 mod relations;
+mod rights;
+mod security;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,13 +34,15 @@ use lock::Locks;
 pub use lock::RunLock;
 pub(crate) use models::ModelRow;
 pub(crate) use relations::RelationRow;
+pub use rights::{Privilege, Rights, Securable, SecurableKind};
+pub use security::{ADMIN, AuditEntry, GrantEntry, PrincipalEntry, PrincipalKind, TokenEntry};
 
 use crate::commit_mark::begin_commit;
 use crate::error::{Error, Result};
 use crate::storage::{READ_ONLY, Root};
 
 /// The schema version that this build writes, and the newest that it reads.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Concurrent statements of one process; a catalog statement takes microseconds.
 const CONNECTIONS_MAX: u32 = 8;
@@ -47,7 +51,10 @@ const CONNECTIONS_MAX: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The changes of the schema in order: version, description, statements. What was released once is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "catalog", include_str!("../../migrations/0001_catalog.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "catalog", include_str!("../../migrations/0001_catalog.sql")),
+    (2, "security", include_str!("../../migrations/0002_security.sql")),
+];
 
 /// An open catalog.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@ use sqlx::any::AnyRow;
 use super::Catalog;
 use super::entries::{ModelEntry, ModelVersion};
 use super::relations::missing_namespace;
+use super::rights::Securable;
+use super::security;
 use crate::error::{Error, Result};
 use crate::name::ModelName;
 
@@ -98,13 +100,16 @@ impl Catalog {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Drops all versions; true when there was one.
+    /// Drops all versions; true when there was one. What was granted on the model goes with it.
     pub(crate) async fn delete_model(&self, name: &ModelName) -> Result<bool> {
+        let mut transaction = self.writer()?.begin().await?;
         let done = sqlx::query("DELETE FROM models WHERE namespace = $1 AND name = $2")
             .bind(&name.namespace)
             .bind(&name.model)
-            .execute(self.writer()?)
+            .execute(&mut *transaction)
             .await?;
+        security::forget(&mut transaction, &Securable::model(name)).await?;
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 }

@@ -5,6 +5,8 @@ use sqlx::any::AnyRow;
 
 use super::Catalog;
 use super::entries::RelationKind;
+use super::rights::Securable;
+use super::security;
 use crate::error::{Error, Result};
 use crate::name::TableName;
 
@@ -52,16 +54,21 @@ impl Catalog {
         Ok(())
     }
 
-    /// False when it is not there or not empty.
+    /// False when it is not there or not empty. What was granted on it goes with it.
     pub(crate) async fn delete_namespace(&self, name: &str) -> Result<bool> {
+        let mut transaction = self.writer()?.begin().await?;
         let done = sqlx::query(
             "DELETE FROM namespaces WHERE name = $1 \
              AND NOT EXISTS (SELECT 1 FROM relations WHERE namespace = $1) \
              AND NOT EXISTS (SELECT 1 FROM models WHERE namespace = $1)",
         )
         .bind(name)
-        .execute(self.writer()?)
+        .execute(&mut *transaction)
         .await?;
+        if done.rows_affected() > 0 {
+            security::forget_namespace(&mut transaction, name).await?;
+        }
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -134,21 +141,28 @@ impl Catalog {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Removes exactly the row that was read: another process may have replaced it since.
+    /// Removes exactly the row that was read: another process may have replaced it since. What was granted on it goes
+    /// with it, so that a later table of the same name is nobody's.
     pub(crate) async fn delete_relation(&self, row: &RelationRow) -> Result<bool> {
+        let mut transaction = self.writer()?.begin().await?;
         let done =
             sqlx::query("DELETE FROM relations WHERE namespace = $1 AND name = $2 AND kind = $3 AND location = $4")
                 .bind(&row.name.namespace)
                 .bind(&row.name.table)
                 .bind(row.kind.as_str())
                 .bind(&row.location)
-                .execute(self.writer()?)
+                .execute(&mut *transaction)
                 .await?;
+        if done.rows_affected() > 0 {
+            security::forget(&mut transaction, &Securable::table(&row.name)).await?;
+        }
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 
-    /// False when the new name is taken or the old one is gone.
+    /// False when the new name is taken or the old one is gone. Its owner and what was granted on it stay with it.
     pub(crate) async fn rename_relation(&self, from: &TableName, to: &TableName) -> Result<bool> {
+        let mut transaction = self.writer()?.begin().await?;
         let done = sqlx::query(
             "UPDATE relations SET namespace = $1, name = $2 WHERE namespace = $3 AND name = $4 \
              AND NOT EXISTS (SELECT 1 FROM relations WHERE namespace = $1 AND name = $2)",
@@ -157,9 +171,13 @@ impl Catalog {
         .bind(&to.table)
         .bind(&from.namespace)
         .bind(&from.table)
-        .execute(self.writer()?)
+        .execute(&mut *transaction)
         .await
         .map_err(|error| missing_namespace(error, &to.namespace))?;
+        if done.rows_affected() > 0 {
+            security::rename(&mut transaction, &Securable::table(from), &Securable::table(to)).await?;
+        }
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 }

@@ -20,6 +20,7 @@ mod models;
 mod orphans;
 mod records;
 mod relations;
+mod security;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -77,6 +77,14 @@ impl Lake {
         Ok(rows.into_iter().map(summary).collect())
     }
 
+    /// Whether there is a table, view or external table of this name.
+    ///
+    /// # Errors
+    /// Unavailable: the catalog does not answer.
+    pub async fn has_relation(&self, name: &TableName) -> Result<bool> {
+        Ok(self.relation_row(name).await?.is_some())
+    }
+
     /// Makes a view. False: the name was taken, and `if_not_exists` was given.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod run;
 mod serve;
 mod sql;
 mod tables;
+mod users;
 
 use std::io::IsTerminal;
 
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         Command::Models(args) => models::run(&cli.global, args),
         Command::Report(args) => report::run(&cli.global, args),
         Command::Serve(args) => serve::run(&cli.global, args),
+        Command::Users(args) => users::run(&cli.global, args),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures::FutureExt;
 use lakemill_query::Confinement;
-use lakemill_server::{AdmissionLimits, Server, ServerOptions, StatementLimits};
+use lakemill_server::{AdmissionLimits, Auth, Server, ServerOptions, StatementLimits, TlsFiles};
 use tokio::runtime::Builder;
 
-use crate::cli::{GlobalArgs, ServeArgs};
+use crate::cli::{AuthChoice, GlobalArgs, ServeArgs};
 use crate::engine::Engine;
 use crate::failure::Problem;
 
@@ -54,6 +54,12 @@ fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
         http: args.http.0,
         postgres: args.postgres.0,
         flight: args.flight.0,
+        auth: args.auth.map(|auth| match auth {
+            AuthChoice::Required => Auth::Required,
+            AuthChoice::Off => Auth::Off,
+        }),
+        tls: args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| TlsFiles { certificate, key }),
+        insecure: args.insecure,
         statements: StatementLimits {
             admission: AdmissionLimits {
                 running_max: args.max_statements.map_or_else(|| 2 * global.threads(), usize::from),

@@ -148,6 +148,10 @@ fn show_history(history: &FileHistory, shown: usize) -> Result<()> {
 
 /// Adds a statement to the history, and to its file at once: a crash loses none.
 fn remember(editor: &mut LineEditor<'_>, text: &str, file: Option<&PathBuf>) {
+    // CREATE USER .. PASSWORD: the file of the history is no place for it.
+    if text.to_ascii_uppercase().contains("PASSWORD") {
+        return;
+    }
     let added = editor.add_history_entry(text).unwrap_or(false);
     if let Some(path) = file.filter(|_| added) {
         // A history that cannot be kept is no reason to stop working.

@@ -24,6 +24,7 @@ fn the_short_help() {
                        lineage
           report       Make the HTML report of a pipeline's last run again
           serve        Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
+          users        List the users who may log into `lakemill serve`, add one, or change a password
           completions  Print a completion script for a shell
           help         Print this message or the help of the given subcommand(s)
 
@@ -238,7 +239,7 @@ fn the_help_of_sql() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["run", "sql", "tables", "models", "report", "completions"] {
+    for command in ["run", "sql", "tables", "models", "report", "serve", "users", "completions"] {
         assert!(help(&[command, "--help"]).contains("Examples:\n  lakemill "), "{command}");
     }
 }

@@ -13,6 +13,7 @@ mod paths;
 mod places;
 mod references;
 mod script;
+mod security;
 mod types;
 
 pub(crate) use bind::parameter_number;
@@ -23,3 +24,4 @@ pub(crate) use references::{
 };
 pub(crate) use script::{Ast, Grammar, parse_error, parse_query_text, parse_script, uncapitalized};
 pub use script::{Parsed, StatementKind};
+pub(crate) use security::{Expires, GrantedOn, Privileges, Secret, SecurityStatement};

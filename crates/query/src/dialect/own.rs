@@ -5,6 +5,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::security::{SecurityStatement, parse_security};
+
 /// A statement of the lake's own grammar.
 #[expect(clippy::large_enum_variant, reason = "one lives at a time; a box would cost more than it saves")]
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(crate) enum OwnStatement {
     ShowSettings { like: String },
     /// `SHOW CREATE {TABLE | VIEW} t`
     ShowCreate { relation: ObjectName },
+    /// Users, roles, privileges, tokens and the audit log.
+    Security(SecurityStatement),
 }
 
 /// A version of a table as the text names it.
@@ -46,6 +50,9 @@ pub(crate) enum TimePoint {
 
 /// Parses one of our own statements; `None`, with nothing consumed, when the next words start none of them.
 pub(crate) fn parse_own(parser: &mut Parser<'_>) -> Option<Result<OwnStatement, ParserError>> {
+    if let Some(security) = parse_security(parser) {
+        return Some(security.map(OwnStatement::Security));
+    }
     let parse: fn(&mut Parser<'_>) -> Result<OwnStatement, ParserError> = match words(parser) {
         ["CREATE", "NAMESPACE", _] => parse_create_namespace,
         ["DROP", "NAMESPACE", _] => parse_drop_namespace,
@@ -227,7 +234,7 @@ fn skip(parser: &mut Parser<'_>, words: usize) {
 }
 
 /// Consumes the next token if it is this unquoted word, whether or not sqlparser has it as a keyword.
-fn parse_word(parser: &mut Parser<'_>, expected: &str) -> bool {
+pub(super) fn parse_word(parser: &mut Parser<'_>, expected: &str) -> bool {
     let found = matches!(&parser.peek_token_ref().token,
         Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected));
     if found {

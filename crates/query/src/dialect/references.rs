@@ -189,6 +189,8 @@ impl References {
     fn add_own(&mut self, statement: &OwnStatement) {
         self.kind = match statement {
             OwnStatement::CreateNamespace { .. } | OwnStatement::DropNamespace { .. } => StatementKind::Definition,
+            // CREATE TOKEN gives a row, and is no query: it is not run to see what it gives.
+            OwnStatement::Security(statement) if !statement.only_shows() => StatementKind::Definition,
             OwnStatement::Use { .. } => StatementKind::Session,
             OwnStatement::Optimize { .. } | OwnStatement::Vacuum { .. } | OwnStatement::Restore { .. } => {
                 StatementKind::Maintenance

@@ -39,6 +39,11 @@ impl Error {
         Self::new(ErrorKind::Invalid, message)
     }
 
+    /// A right that whoever asks has not.
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message)
+    }
+
     /// A name that does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, message)

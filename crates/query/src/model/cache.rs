@@ -53,6 +53,7 @@ impl SessionModels {
 /// # Errors
 /// Not found, with a suggestion; Data if its files are damaged.
 pub(crate) async fn load(scope: &StatementScope, name: &ModelName, version: Option<u64>) -> Result<Arc<LoadedModel>> {
+    scope.may_predict(name).await?;
     let known = scope
         .models
         .0

@@ -1,4 +1,4 @@
-//! The session: a lake, DataFusion's context tuned for it, and what USE, SET and PREPARE have changed.
+//! The session: a lake, DataFusion's context tuned for it, whose it is, and what USE, SET and PREPARE have changed.
 
 mod catalog;
 mod config;
@@ -7,7 +7,9 @@ mod extension;
 mod information;
 mod memory;
 mod order_all;
+mod permission;
 mod planner;
+mod principal;
 mod rewrite;
 mod scope;
 
@@ -15,6 +17,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -30,12 +33,15 @@ pub use confinement::Confinement;
 pub use extension::Extension;
 use memory::MemoryLimit;
 pub(crate) use memory::parse_size;
+pub(crate) use permission::Need;
+use principal::Access;
+pub use principal::{Auditor, Principal};
 pub(crate) use scope::{
     ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position,
 };
 
 use crate::dialect::{Grammar, Parsed, parse_script};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Scorer, SessionModels};
 use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Description, Executed, Outcome};
@@ -71,6 +77,16 @@ impl Default for SessionOptions {
     }
 }
 
+impl SessionOptions {
+    /// Whether statements may read or write files here.
+    ///
+    /// # Errors
+    /// Invalid, naming what may be reached.
+    fn check_location(&self, location: &str) -> Result<()> {
+        self.confinement.as_ref().map_or(Ok(()), |confinement| confinement.check(location))
+    }
+}
+
 /// A session. Clones share its variables, its temporary tables and its prepared statements.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -85,6 +101,7 @@ struct SessionInner {
     prepared: RwLock<HashMap<String, Parsed>>,
     models: Arc<SessionModels>,
     extension: Extension,
+    access: Access,
     /// Tables that live in memory and end with the session.
     temporary: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
 }
@@ -112,19 +129,45 @@ impl Session {
             prepared: RwLock::default(),
             models: Arc::default(),
             extension: Extension::default(),
+            access: Access::Open,
             temporary: RwLock::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A session for another client: it shares the lake, the memory limit and the models that are loaded; variables,
-    /// temporary tables and prepared statements are its own. Its variables begin as this session's are now.
+    /// temporary tables and prepared statements are its own. Its variables begin as this session's are now. It is the
+    /// same user's; where nobody has logged in, it has a lock of its own.
     #[must_use]
     pub fn client(&self) -> Self {
-        self.with_context(SessionContext::new_with_state(self.inner.context.state()), self.inner.extension.clone())
+        self.another(self.state(), self.inner.extension.clone(), self.inner.access.for_client())
     }
 
-    /// A session with schemas of a face's own, and with the functions that `set_up` registers.
+    /// A session for a client that is this user.
+    #[must_use]
+    pub fn client_as(&self, principal: Principal) -> Self {
+        self.another(self.state(), self.inner.extension.clone(), Access::of(principal))
+    }
+
+    /// A session for a client that has yet to say who it is: until [`Session::log_in`] every statement is refused.
+    #[must_use]
+    pub fn locked(&self) -> Self {
+        self.another(self.state(), self.inner.extension.clone(), Access::locked())
+    }
+
+    /// Makes a locked session this user's, and what [`Session::extended`] has made of it. That is done once.
+    ///
+    /// # Errors
+    /// Internal: the session is somebody's already, or is locked to nobody.
+    pub fn log_in(&self, principal: Principal) -> Result<()> {
+        match &self.inner.access {
+            Access::User(user) if user.set(principal).is_ok() => Ok(()),
+            _ => Err(Error::internal("a session is logged into twice")),
+        }
+    }
+
+    /// The same client's session with schemas of a face's own, and with the functions that `set_up` registers: who logs
+    /// into one has logged into both.
     ///
     /// # Errors
     /// What `set_up` gives.
@@ -133,23 +176,32 @@ impl Session {
         extension: Extension,
         set_up: impl FnOnce(&SessionContext) -> datafusion::error::Result<()>,
     ) -> Result<Self> {
-        let context = SessionContext::new_with_state(self.inner.context.state());
+        let context = SessionContext::new_with_state(self.state());
         set_up(&context)?;
-        Ok(self.with_context(context, extension))
+        Ok(self.another(context.state(), extension, self.inner.access.clone()))
     }
 
-    fn with_context(&self, context: SessionContext, extension: Extension) -> Self {
+    fn another(&self, state: SessionState, extension: Extension, access: Access) -> Self {
         let inner = SessionInner {
             lake: self.inner.lake.clone(),
             options: self.inner.options.clone(),
-            context,
+            context: SessionContext::new_with_state(state),
             namespace: RwLock::new(self.inner.options.default_namespace.clone()),
             prepared: RwLock::default(),
             models: Arc::clone(&self.inner.models),
             extension,
+            access,
             temporary: RwLock::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The user whose session it is; `None`: nobody's in particular, and everything is allowed.
+    ///
+    /// # Errors
+    /// Denied: nobody has logged in.
+    pub fn principal(&self) -> Result<Option<&Principal>> {
+        self.inner.access.principal()
     }
 
     /// Parses a script. Nothing is looked up yet.
@@ -180,7 +232,16 @@ impl Session {
             Some((namespace, model)) => ModelName::new(namespace, model),
             None => ModelName::new(self.namespace(), name),
         };
+        self.may_predict(&name).await?;
         Box::pin(Scorer::load(self, &name, version)).await
+    }
+
+    /// The columns of a relation. Unlike a statement it leaves no trace in the audit log.
+    ///
+    /// # Errors
+    /// Not found; Denied; what is wrong with a view.
+    pub async fn columns(&self, name: &TableName) -> Result<SchemaRef> {
+        Box::pin(statement::columns(self, name)).await
     }
 
     /// What a statement takes and gives, without running it.
@@ -291,14 +352,6 @@ impl Session {
     /// What a face has added.
     pub(crate) fn extension(&self) -> &Extension {
         &self.inner.extension
-    }
-
-    /// Whether a statement may read or write files here.
-    ///
-    /// # Errors
-    /// Invalid, naming what may be reached.
-    pub(crate) fn check_location(&self, location: &str) -> Result<()> {
-        self.inner.options.confinement.as_ref().map_or(Ok(()), |confinement| confinement.check(location))
     }
 
     /// The models that were loaded so far.

@@ -14,9 +14,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::{CopyToSource, Statement as DFStatement};
 use futures::future::BoxFuture;
-use lakemill_lake::{At, ExternalEntry, Lake, ModelName, Relation, TableName, ViewEntry, external};
+use lakemill_lake::{At, ExternalEntry, Lake, ModelName, Relation, Rights, TableName, ViewEntry, external};
 use parking_lot::Mutex;
 use sqlparser::ast::{self, ExprWithAlias, Ident, ObjectName, Query, Spanned, Statement, TableVersion};
+use tokio::sync::OnceCell;
 
 use super::catalog::{LakeCatalogs, MemoryCatalogs, Pins};
 use super::rewrite::{FileFunction, pin_names, pinned_file, pinned_version};
@@ -52,6 +53,10 @@ pub(crate) struct StatementScope {
     statement: Parsed,
     reads: Mutex<Vec<(ObjectRef, ObjectVersion)>>,
     writes: Mutex<Vec<(ObjectRef, ObjectVersion)>>,
+    /// What the user may do, once it was asked for.
+    pub(super) rights: OnceCell<Option<Rights>>,
+    /// What the user was last refused: the action and its object.
+    pub(super) refused: Mutex<Option<(String, String)>>,
     /// What MODELS keeps for the length of the statement.
     pub(crate) models: model::ScopeModels,
 }
@@ -81,6 +86,8 @@ impl StatementScope {
             statement: statement.clone(),
             reads: Mutex::default(),
             writes: Mutex::default(),
+            rights: OnceCell::new(),
+            refused: Mutex::default(),
             models: model::ScopeModels::default(),
         })
     }
@@ -293,7 +300,7 @@ impl StatementScope {
                 let key = function.pinned_name();
                 let position = arguments.first().and_then(spanned_position).or(position);
                 let location = &function.entry.location;
-                self.session.check_location(location).map_err(|error| self.locate(error, position))?;
+                self.check_location(location).await.map_err(|error| self.locate(error, position))?;
                 return self.file(key, function.entry, position).await;
             }
             if let Some(file) = file_name(&relation.name) {
@@ -301,7 +308,7 @@ impl StatementScope {
                 if let Some(pinned) = self.pins.get(&key) {
                     return Ok(pinned);
                 }
-                self.session.check_location(file).map_err(|error| self.locate(error, position))?;
+                self.check_location(file).await.map_err(|error| self.locate(error, position))?;
                 let entry = external::entry_for(self.lake(), file).await;
                 return self.file(key, entry.map_err(|error| self.locate(error.into(), position))?, position).await;
             }
@@ -351,6 +358,7 @@ impl StatementScope {
         {
             return Ok(self.pins.pin(key, temporary));
         }
+        self.may_read(name, position).await?;
         let relation = self.lake().resolve(name, at).await.map_err(|error| self.locate(error.into(), position))?;
         let object = ObjectRef::table(full_name(name));
         let provider: Arc<dyn TableProvider> = match relation {
@@ -407,15 +415,17 @@ impl StatementScope {
 
     /// Makes the names of all namespaces known, and on demand their columns.
     async fn list_all(&self, with_columns: bool) -> Result<()> {
-        for namespace in self.lake().namespaces().await? {
+        let rights = self.rights().await?;
+        for namespace in self.session.namespaces_for(rights).await? {
             let mut relations = BTreeMap::new();
-            for relation in self.lake().list(&namespace).await? {
+            for relation in self.session.relations_for(rights, &namespace).await? {
                 let name = ObjectName::from(vec![
                     Ident::with_quote('"', &relation.name.namespace),
                     Ident::with_quote('"', &relation.name.table),
                 ]);
                 let wanted = RelationUse { name, version: None, arguments: None };
-                // A view over a dropped table, or an external table whose files are gone, is listed without columns.
+                // Listed without columns: a view over a dropped table, an external table whose files are gone, and what
+                // the user may write but not read.
                 if with_columns && let Err(error) = self.relation(&wanted, &namespace, 0).await {
                     tracing::debug!(%error, relation = %relation.name, "a relation is listed without its columns");
                 }

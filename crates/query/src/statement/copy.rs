@@ -32,7 +32,7 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     refuse_encryption(&copy)?;
     let target = copy.target.clone();
     let place = || scope.statement().literal_after("TO");
-    scope.session().check_location(&target).map_err(|error| scope.locate(error, place()))?;
+    scope.check_location(&target).await.map_err(|error| scope.locate(error, place()))?;
     let statement = DFStatement::CopyTo(copy);
     let LogicalPlan::Copy(sink) = scope.plan(statement).await? else {
         return Err(Error::internal("a COPY did not plan as one"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
-use lakemill_lake::{TableDefinition, TableName, WriteMode};
+use lakemill_lake::{Securable, TableDefinition, TableName, WriteMode};
 use sqlparser::ast::{
     ColumnDef, ColumnOption, CommentDef, CreateTable, CreateTableOptions, Expr, HiveDistributionStyle, Ident,
     SqlOption, TableConstraint,
@@ -58,6 +58,7 @@ async fn as_query(
     let Some(commit) = write(scope, name, mode, plan).await? else {
         return Ok(Summary::new(format!("table {name} exists already; nothing to do")));
     };
+    scope.made(&Securable::table(name)).await?;
     let message = format!("created {name} with {} (version {})", rows(commit.rows), commit.version);
     Ok(Summary::new(message).with_rows(commit.rows))
 }
@@ -80,6 +81,7 @@ async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &Table
     let Some(commit) = made else {
         return Ok(Summary::new(format!("table {name} exists already; nothing to do")));
     };
+    scope.made(&Securable::table(name)).await?;
     record(scope, name, "table", commit.version).await?;
     Ok(Summary::new(format!("created {name} (version {})", commit.version)))
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DFStatement;
-use sqlparser::ast::{SetExpr, Statement};
+use lakemill_lake::TableName;
+use sqlparser::ast::{Ident, ObjectName, SetExpr, Statement};
 
 use super::insert::filled_columns;
 use super::outcome;
-use crate::dialect::{Ast, Parsed, StatementKind, parameter_number};
-use crate::error::Result;
+use super::permission::authorize;
+use super::security::token_columns;
+use crate::dialect::{Ast, OwnStatement, Parsed, RelationUse, SecurityStatement, StatementKind, parameter_number};
+use crate::error::{Error, Result};
 use crate::observer::NoObserver;
 use crate::outcome::{Description, Outcome};
 use crate::session::{Session, StatementScope};
@@ -32,14 +35,35 @@ pub(crate) async fn describe(session: &Session, parsed: &Parsed) -> Result<Descr
 async fn described(session: &Session, parsed: &Parsed) -> Result<Description> {
     let count = parsed.parameter_count()?;
     let scope = StatementScope::new(session, parsed, Arc::new(NoObserver));
-    let described = match &parsed.ast {
-        Ast::Sql(statement) if is_planned(statement) => planned(&scope, statement, count).await,
-        Ast::Sql(statement) if count > 0 && is_change(statement) => change(&scope, statement, count).await,
-        // It reads little and changes nothing: its columns are those that it gives.
-        _ if count == 0 && gives_rows(parsed) => rows(&scope, parsed).await,
-        _ => Ok(Description { parameters: vec![None; count], columns: None }),
+    let described = async {
+        authorize(&scope, &parsed.ast).await?;
+        described_in(&scope, parsed, count).await
     };
-    described.map_err(|error| error.at(parsed.position()))
+    scope.audit(Box::pin(described).await).map_err(|error| error.at(parsed.position()))
+}
+
+async fn described_in(scope: &Arc<StatementScope>, parsed: &Parsed, count: usize) -> Result<Description> {
+    match &parsed.ast {
+        Ast::Sql(statement) if is_planned(statement) => planned(scope, statement, count).await,
+        Ast::Sql(statement) if count > 0 && is_change(statement) => change(scope, statement, count).await,
+        Ast::Own(OwnStatement::Security(SecurityStatement::CreateToken { .. })) => {
+            Ok(Description { parameters: Vec::new(), columns: Some(token_columns()) })
+        }
+        // It reads little and changes nothing: its columns are those that it gives.
+        _ if count == 0 && gives_rows(parsed) => rows(scope, parsed).await,
+        _ => Ok(Description { parameters: vec![None; count], columns: None }),
+    }
+}
+
+/// The columns of a relation; see [`Session::columns`].
+pub(crate) async fn columns(session: &Session, name: &TableName) -> Result<SchemaRef> {
+    let mut parsed = session.parse("SELECT 1")?;
+    let Some(parsed) = parsed.pop() else { return Err(Error::internal("a query did not parse as one")) };
+    let scope = StatementScope::new(session, &parsed, Arc::new(NoObserver));
+    let quoted = |part: &str| Ident::with_quote('"', part);
+    let name = ObjectName::from(vec![quoted(&name.namespace), quoted(&name.table)]);
+    let relation = RelationUse { name, version: None, arguments: None };
+    Ok(scope.relation(&relation, &session.namespace(), 0).await?.schema())
 }
 
 fn is_planned(statement: &DFStatement) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::sql::parser::CreateExternalTable;
 use lakemill_base::ErrorKind;
-use lakemill_lake::{ExternalEntry, external};
+use lakemill_lake::{ExternalEntry, Securable, external};
 use sqlparser::ast::Value;
 
 use super::planned::{column_type, columns_schema};
@@ -29,7 +29,7 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
         ));
     };
     let place = || scope.statement().literal_after("LOCATION");
-    scope.session().check_location(location).map_err(|error| scope.locate(error, place()))?;
+    scope.check_location(location).await.map_err(|error| scope.locate(error, place()))?;
     let name = scope.table_name(&create.name)?;
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
     let locate_files = |error: lakemill_lake::Error| match error.kind() {
@@ -75,6 +75,7 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateExternalTable)
     if !made {
         return Ok(Outcome::Done(Summary::new(format!("table {name} exists already; nothing to do"))));
     }
+    scope.made(&Securable::table(&name)).await?;
     scope.record_write(ObjectRef::table(full_name(&name)), ObjectVersion::Fingerprint(fingerprint));
     record(scope, &name, "external table", 0).await?;
     Ok(Outcome::Done(Summary::new(format!("created external table {name} over {location}"))))

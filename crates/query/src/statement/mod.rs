@@ -17,9 +17,11 @@ mod maintenance;
 mod memory;
 mod merge;
 mod namespace;
+mod permission;
 mod planned;
 mod prepare;
 mod query;
+mod security;
 mod show;
 mod truncate;
 mod update;
@@ -44,7 +46,7 @@ use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Executed, Outcome};
 use crate::session::{Session, StatementScope};
 
-pub(crate) use description::describe;
+pub(crate) use description::{columns, describe};
 pub(crate) use query::stream;
 pub(crate) use variables::SETTINGS;
 
@@ -52,7 +54,8 @@ pub(crate) use variables::SETTINGS;
 pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
     let scope = StatementScope::new(session, parsed, Arc::clone(&observer));
     let work = outcome(&scope, &parsed.ast);
-    let outcome = watch::stoppable(observer.as_ref(), work).await.map_err(|error| error.at(parsed.position()))?;
+    let outcome = scope.audit(watch::stoppable(observer.as_ref(), work).await);
+    let outcome = outcome.map_err(|error| error.at(parsed.position()))?;
     let lineage = Lineage { reads: scope.reads(), writes: scope.writes() };
     Ok(Executed { outcome, lineage })
 }
@@ -60,14 +63,24 @@ pub(crate) async fn execute(session: &Session, parsed: &Parsed, observer: Arc<dy
 /// Plans one query; see [`Session::plan`].
 pub(crate) async fn plan(session: &Session, parsed: &Parsed) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
     let scope = StatementScope::new(session, parsed, Arc::new(NoObserver));
-    let planned = match &parsed.ast {
-        Ast::Sql(statement) if parsed.kind == StatementKind::Query => query::plan(&scope, statement).await,
-        _ => Err(Error::invalid("only a query has a plan to hand out; execute this statement instead")),
+    let planned = async {
+        permission::authorize(&scope, &parsed.ast).await?;
+        match &parsed.ast {
+            Ast::Sql(statement) if parsed.kind == StatementKind::Query => query::plan(&scope, statement).await,
+            _ => Err(Error::invalid("only a query has a plan to hand out; execute this statement instead")),
+        }
     };
-    planned.map_err(|error| error.at(parsed.position()))
+    scope.audit(Box::pin(planned).await).map_err(|error| error.at(parsed.position()))
 }
 
 fn outcome<'a>(scope: &'a Arc<StatementScope>, ast: &'a Ast) -> BoxFuture<'a, Result<Outcome>> {
+    Box::pin(async move {
+        permission::authorize(scope, ast).await?;
+        run(scope, ast).await
+    })
+}
+
+fn run<'a>(scope: &'a Arc<StatementScope>, ast: &'a Ast) -> BoxFuture<'a, Result<Outcome>> {
     match ast {
         Ast::Model(statement) => Box::pin(model::execute(scope, statement, scope.statement())),
         Ast::Own(statement) => own(scope, statement),
@@ -100,6 +113,7 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         }
         OwnStatement::ShowSettings { like } => Box::pin(variables::show_like(scope, like)),
         OwnStatement::ShowCreate { relation } => Box::pin(show::create(scope, relation)),
+        OwnStatement::Security(statement) => security::execute(scope, statement),
     }
 }
 

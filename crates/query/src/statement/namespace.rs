@@ -1,5 +1,6 @@
 //! `CREATE` and `DROP {NAMESPACE | SCHEMA}`, `USE`.
 
+use lakemill_lake::Securable;
 use sqlparser::ast::{Ident, ObjectName, SchemaName};
 
 use crate::dialect::normalized;
@@ -11,6 +12,9 @@ pub(super) async fn create(scope: &StatementScope, name: &ObjectName, if_not_exi
     let namespace = single_name(name)?;
     let made = scope.lake().create_namespace(&namespace, if_not_exists).await;
     let made = made.map_err(|error| scope.locate(error.into(), position_of(name)))?;
+    if made {
+        scope.made(&Securable::namespace(&namespace)).await?;
+    }
     Ok(Outcome::Done(Summary::new(match made {
         true => format!("created namespace {namespace}"),
         false => format!("namespace {namespace} exists already; nothing to do"),
@@ -36,7 +40,7 @@ pub(super) async fn drop(scope: &StatementScope, name: &ObjectName, if_exists: b
 
 pub(super) async fn switch(scope: &StatementScope, namespace: &Ident) -> Result<Outcome> {
     let name = normalized(namespace);
-    let known = scope.lake().namespaces().await?;
+    let known = scope.session().namespaces_for(scope.rights().await?).await?;
     if !known.contains(&name) {
         let message = lakemill_base::unknown("namespace", &name, known.iter().map(String::as_str));
         return Err(scope.locate(Error::not_found(message), ident_position(namespace)));

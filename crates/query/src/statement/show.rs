@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 use crate::session::{StatementScope, ident_position, position_of};
 
 pub(super) async fn namespaces(scope: &StatementScope) -> Result<Outcome> {
-    let names = scope.lake().namespaces().await?;
+    let names = scope.session().namespaces_for(scope.rights().await?).await?;
     rows_of(text_batch(vec![("namespace", names)])?)
 }
 
@@ -27,7 +27,8 @@ pub(super) async fn tables(
     namespace: Option<&Ident>,
     pattern: Option<&str>,
 ) -> Result<Outcome> {
-    let known = scope.lake().namespaces().await?;
+    let rights = scope.rights().await?;
+    let known = scope.session().namespaces_for(rights).await?;
     let namespaces = match namespace {
         None => known,
         Some(ident) => {
@@ -49,7 +50,7 @@ pub(super) async fn tables(
         Ok(())
     };
     for namespace in &namespaces {
-        for relation in scope.lake().list(namespace).await? {
+        for relation in scope.session().relations_for(rights, namespace).await? {
             let kind = match relation.kind {
                 RelationKind::Table => "table",
                 RelationKind::View => "view",

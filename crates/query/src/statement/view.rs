@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use lakemill_lake::Securable;
 use sqlparser::ast::{CreateView, Ident, ObjectName, Query, TableFactor, VisitMut, VisitorMut};
 
 use super::create_table::refuse_unnamed_columns;
@@ -27,6 +28,7 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Resul
     if !made {
         return Ok(Outcome::Done(Summary::new(format!("view {name} exists already; nothing to do"))));
     }
+    scope.made(&Securable::table(&name)).await?;
     scope.record_write(ObjectRef::table(full_name(&name)), ObjectVersion::Fingerprint(digest(&text)));
     record(scope, &name, "view", 0).await?;
     Ok(Outcome::Done(Summary::new(format!("created view {name}"))))

@@ -10,3 +10,4 @@ mod faces;
 mod features;
 mod join_order;
 mod models;
+mod security;

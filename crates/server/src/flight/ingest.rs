@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
-use lakemill_lake::{At, TableName};
+use lakemill_lake::TableName;
 use tonic::Status;
 
 use super::metadata::CATALOG;
@@ -72,8 +72,10 @@ async fn way(client: &Client, command: &CommandStatementIngest, table: &TableNam
             ));
         }
     }
-    let (lake, name) = (client.session().lake().clone(), table.clone());
-    let known = client.engine().on_work(async move { Ok(lake.find(&name, At::Latest).await?.is_some()) }).await?;
+    let (session, name) = (client.session().clone(), table.clone());
+    // A table that the user may not see is there to none; the statement is then refused.
+    let list = async move { Ok(session.relations(&name.namespace).await?.iter().any(|known| known.name == name)) };
+    let known = client.engine().on_work(list).await?;
     match (known, present) {
         (true, TableExistsOption::Append) => Ok(Way::Append),
         (true, _) => Ok(Way::Replace),
@@ -101,7 +103,7 @@ fn columns(schema: &Schema) -> String {
 }
 
 /// A name as SQL takes it, whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
+fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

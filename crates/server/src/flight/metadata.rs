@@ -12,7 +12,6 @@ use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables};
 use lakemill_lake::{RelationKind, RelationSummary, TableName};
 
 use super::about;
-use super::ingest::quoted;
 use crate::engine::Client;
 use crate::error::{Error, Result};
 
@@ -69,8 +68,8 @@ pub(super) async fn answer(client: &Client, command: Command) -> Result<Option<R
 }
 
 async fn namespaces(client: &Client, command: CommandGetDbSchemas) -> Result<RecordBatch> {
-    let lake = client.session().lake().clone();
-    let namespaces = client.engine().on_work(async move { Ok(lake.namespaces().await?) }).await?;
+    let session = client.session().clone();
+    let namespaces = client.engine().on_work(async move { Ok(session.namespaces().await?) }).await?;
     let mut builder = command.into_builder();
     for namespace in namespaces {
         builder.append(CATALOG, namespace);
@@ -79,11 +78,11 @@ async fn namespaces(client: &Client, command: CommandGetDbSchemas) -> Result<Rec
 }
 
 async fn tables(client: &Client, command: CommandGetTables) -> Result<RecordBatch> {
-    let lake = client.session().lake().clone();
+    let session = client.session().clone();
     let list = async move {
         let mut relations = Vec::new();
-        for namespace in lake.namespaces().await? {
-            relations.extend(lake.list(&namespace).await?);
+        for namespace in session.namespaces().await? {
+            relations.extend(session.relations(&namespace).await?);
         }
         Ok(relations)
     };
@@ -110,16 +109,12 @@ async fn tables(client: &Client, command: CommandGetTables) -> Result<RecordBatc
     builder.build().map_err(wrong)
 }
 
-/// The columns of a relation; none of a view that is broken, which must not hide the others.
+/// The columns of a relation; none of a view that is broken, or that the user may not read, which must not hide the
+/// others.
 async fn columns(client: &Client, name: &TableName) -> SchemaRef {
-    let sql = format!("SELECT * FROM {}.{}", quoted(&name.namespace), quoted(&name.table));
-    let described = async {
-        let parsed = client.parse(&sql)?;
-        let [parsed] = parsed.as_slice() else { return Err(Error::internal("a query is not one statement")) };
-        Ok(client.describe(parsed).await?.columns)
-    };
-    match described.await {
-        Ok(columns) => columns.map_or_else(|| Arc::new(Schema::empty()), |columns| Arc::new(without_views(&columns))),
+    let (session, wanted) = (client.session().clone(), name.clone());
+    match client.engine().on_work(async move { Ok(session.columns(&wanted).await?) }).await {
+        Ok(columns) => Arc::new(without_views(&columns)),
         Err(error) => {
             tracing::warn!(%name, %error, "the columns of a relation cannot be told");
             Arc::new(Schema::empty())

@@ -1,6 +1,6 @@
 //! Arrow Flight SQL: <https://arrow.apache.org/docs/format/FlightSql.html>.
 //!
-//! - `service`: the calls of Flight, and which command goes where;
+//! - `caller`: who calls; `service`: the calls of Flight, and which command goes where;
 //! - `query`: queries and their tickets; `prepared`: prepared statements; `update`: statements without rows;
 //!   `ingest`: rows in bulk; `metadata` and `about`: what there is, and what the server can;
 //! - `rows` and `status`: batches and errors between the engine and the wire.
@@ -11,6 +11,7 @@
 //! that gives it and the one that takes it; prepared statements are all that a client can leave here, and are bounded.
 
 mod about;
+mod caller;
 mod ingest;
 mod metadata;
 mod prepared;
@@ -21,6 +22,7 @@ mod status;
 mod update;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
+use axum::middleware;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
@@ -44,13 +46,16 @@ const CALLS_MAX: u32 = 100;
 pub(crate) async fn serve(listener: TcpListener, service: Service) {
     let message_bytes_max = service.options.message_bytes_max.saturating_mul(BATCH_TIMES);
     let flight = FlightServiceServer::new(FlightSql::new(&service)).max_decoding_message_size(message_bytes_max);
-    let app =
-        Routes::new(flight).into_axum_router().layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+    let app = Routes::new(flight)
+        .into_axum_router()
+        .layer(middleware::from_fn_with_state(service.authority.clone(), caller::authenticate))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             let error = Error::internal("the call has failed unexpectedly; the server's log says more");
             tonic::Status::from(error).into_http::<axum::body::Body>()
         }));
     let mut builder = Builder::new(TokioExecutor::new()).http2_only();
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(service.options.idle_max);
     builder.http2().max_concurrent_streams(CALLS_MAX);
-    connections::serve(listener, service, Face { protocol: Protocol::Flight, app, builder }).await;
+    let tls = service.tls.as_ref().map(|tls| tls.flight.clone());
+    connections::serve(listener, service, Face { protocol: Protocol::Flight, app, builder, tls }).await;
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use lakemill_base::Stopwatch;
 use parking_lot::Mutex;
 
+use super::caller::Caller;
 use super::query::{self, Statement};
 use super::rows::{Sent, schema_bytes};
 use crate::engine::{Client, Engine};
@@ -29,6 +30,8 @@ pub(super) const IDLE_MAX: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 struct Prepared {
+    /// The user who has prepared it, and who alone may use it.
+    user: Option<String>,
     statement: Statement,
     used: Stopwatch,
 }
@@ -63,7 +66,12 @@ impl Statements {
     ///
     /// # Errors
     /// What planning finds wrong; Overloaded: there are too many.
-    pub(super) async fn create(&self, client: &Client, sql: String) -> Result<ActionCreatePreparedStatementResult> {
+    pub(super) async fn create(
+        &self,
+        client: &Client,
+        caller: &Caller,
+        sql: String,
+    ) -> Result<ActionCreatePreparedStatementResult> {
         let description = client.describe(&query::parse(client, &sql)?).await?;
         let dataset_schema = match &description.columns {
             Some(columns) => schema_bytes(Plain::of(columns).schema())?,
@@ -76,7 +84,7 @@ impl Statements {
         };
         let parameters: Vec<Field> = description.parameters.iter().enumerate().map(parameter).collect();
         let parameter_schema = schema_bytes(Plain::of(&Schema::new(parameters)).schema())?;
-        let prepared_statement_handle = self.insert(Statement::new(sql, Bytes::new()))?;
+        let prepared_statement_handle = self.insert(caller.user(), Statement::new(sql, Bytes::new()))?;
         Ok(ActionCreatePreparedStatementResult { prepared_statement_handle, dataset_schema, parameter_schema })
     }
 
@@ -84,9 +92,9 @@ impl Statements {
     ///
     /// # Errors
     /// Not found: it was closed, or not used for long.
-    pub(super) fn get(&self, handle: &Bytes) -> Result<Statement> {
+    pub(super) fn get(&self, handle: &Bytes, caller: &Caller) -> Result<Statement> {
         let mut state = self.state.lock();
-        let prepared = state.statements.get_mut(handle).ok_or_else(unknown)?;
+        let prepared = state.of(handle, caller)?;
         prepared.used = Stopwatch::start();
         Ok(prepared.statement.clone())
     }
@@ -95,7 +103,7 @@ impl Statements {
     ///
     /// # Errors
     /// Not found; Invalid: not one row; Overloaded: too much is held.
-    pub(super) async fn bind(&self, handle: &Bytes, sent: &mut Sent) -> Result<(), tonic::Status> {
+    pub(super) async fn bind(&self, handle: &Bytes, caller: &Caller, sent: &mut Sent) -> Result<(), tonic::Status> {
         let mut values = None;
         while let Some(batch) = sent.batch().await? {
             if batch.num_rows() > 0 && (batch.num_rows() > 1 || values.is_some()) {
@@ -108,7 +116,7 @@ impl Statements {
         }
         let values = values.map_or(Ok(Bytes::new()), |batch| query::encode(&batch))?;
         let mut state = self.state.lock();
-        let prepared = state.statements.get_mut(handle).ok_or_else(unknown)?;
+        let prepared = state.of(handle, caller)?;
         prepared.used = Stopwatch::start();
         let held = prepared.statement.values.len();
         state.grow(values.len(), held)?;
@@ -119,15 +127,17 @@ impl Statements {
     }
 
     /// Forgets a statement; one that is not known is forgotten already.
-    pub(super) fn close(&self, handle: &Bytes) {
+    pub(super) fn close(&self, handle: &Bytes, caller: &Caller) {
         let mut state = self.state.lock();
-        if let Some(prepared) = state.statements.remove(handle) {
+        if state.of(handle, caller).is_ok()
+            && let Some(prepared) = state.statements.remove(handle)
+        {
             state.bytes -= prepared.bytes();
         }
     }
 
-    fn insert(&self, statement: Statement) -> Result<Bytes> {
-        let prepared = Prepared { statement, used: Stopwatch::start() };
+    fn insert(&self, user: Option<String>, statement: Statement) -> Result<Bytes> {
+        let prepared = Prepared { user, statement, used: Stopwatch::start() };
         let mut state = self.state.lock();
         if state.statements.len() >= STATEMENTS_MAX {
             state.forget_idle();
@@ -146,6 +156,11 @@ impl Statements {
 }
 
 impl State {
+    /// A statement of the caller's.
+    fn of(&mut self, handle: &Bytes, caller: &Caller) -> Result<&mut Prepared> {
+        self.statements.get_mut(handle).filter(|prepared| prepared.user == caller.user()).ok_or_else(unknown)
+    }
+
     fn forget_idle(&mut self) {
         self.statements.retain(|_, prepared| prepared.used.elapsed() < IDLE_MAX);
         self.bytes = self.statements.values().map(Prepared::bytes).sum();

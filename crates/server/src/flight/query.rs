@@ -20,6 +20,7 @@ use lakemill_query::{Parsed, StatementKind};
 use parking_lot::Mutex;
 use prost::Message;
 
+use super::caller::Caller;
 use super::rows::{self, Messages};
 use super::status::malformed;
 use crate::cancel::{Cancel, Reason};
@@ -110,7 +111,8 @@ fn decode(bytes: &Bytes) -> Result<RecordBatch> {
 #[derive(Debug, Default)]
 pub(super) struct Queries {
     next: AtomicU64,
-    running: Mutex<HashMap<u64, Cancel>>,
+    /// By the number in their tickets: whose they are, and what stops them.
+    running: Mutex<HashMap<u64, (Option<String>, Cancel)>>,
 }
 
 impl Queries {
@@ -152,13 +154,18 @@ impl Queries {
     ///
     /// # Errors
     /// What running the statement finds wrong before its first rows.
-    pub(super) async fn rows(self: &Arc<Self>, client: &Client, ticket: &TicketStatementQuery) -> Result<Messages> {
+    pub(super) async fn rows(
+        self: &Arc<Self>,
+        client: &Client,
+        caller: &Caller,
+        ticket: &TicketStatementQuery,
+    ) -> Result<Messages> {
         let statement = Statement::decode(ticket.statement_handle.as_ref()).map_err(malformed)?;
         if statement.sql.is_empty() {
             return Ok(rows::encode(&Schema::empty(), futures::stream::empty()));
         }
         let cancel = Cancel::default();
-        let running = Running::enter(self, statement.id, &cancel);
+        let running = Running::enter(self, statement.id, caller, &cancel);
         match client.run(&statement.bound(client)?, &cancel).await? {
             Answer::Done(_) => Ok(rows::encode(&Schema::empty(), futures::stream::empty())),
             Answer::Rows(rows) => {
@@ -173,8 +180,8 @@ impl Queries {
         }
     }
 
-    /// Stops the query of an info; tells whether it was running.
-    pub(super) fn cancel(&self, info: &FlightInfo) -> bool {
+    /// Stops the query of an info, if it is the caller's; tells whether it was running.
+    pub(super) fn cancel(&self, info: &FlightInfo, caller: &Caller) -> bool {
         let tickets = info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref());
         let ids = tickets.filter_map(|ticket| {
             let any = arrow_flight::sql::Any::decode(ticket.ticket.as_ref()).ok()?;
@@ -182,7 +189,9 @@ impl Queries {
             Some(Statement::decode(ticket.statement_handle.as_ref()).ok()?.id)
         });
         let running = self.running.lock();
-        let cancels: Vec<&Cancel> = ids.filter_map(|id| running.get(&id)).collect();
+        let user = caller.user();
+        let own = ids.filter_map(|id| running.get(&id).filter(|(owner, _)| *owner == user));
+        let cancels: Vec<&Cancel> = own.map(|(_, cancel)| cancel).collect();
         cancels.iter().for_each(|cancel| cancel.set(Reason::Client));
         !cancels.is_empty()
     }
@@ -206,8 +215,8 @@ struct Running {
 }
 
 impl Running {
-    fn enter(queries: &Arc<Queries>, id: u64, cancel: &Cancel) -> Self {
-        queries.running.lock().insert(id, cancel.clone());
+    fn enter(queries: &Arc<Queries>, id: u64, caller: &Caller, cancel: &Cancel) -> Self {
+        queries.running.lock().insert(id, (caller.user(), cancel.clone()));
         Self { queries: Arc::clone(queries), id }
     }
 }

@@ -23,11 +23,13 @@ use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::caller::Caller;
 use super::prepared::Statements;
 use super::query::{self, Queries, Statement};
 use super::rows::{self, Messages, Sent};
 use super::status::malformed;
-use super::{ingest, metadata, update};
+use super::{caller, ingest, metadata, update};
+use crate::auth::Authority;
 use crate::engine::{Client, Engine};
 use crate::error::Error;
 use crate::metrics::Protocol;
@@ -44,15 +46,13 @@ const ACTIONS: [(&str, &str); 3] = [
     (CANCEL_FLIGHT_INFO, "Stops a query"),
 ];
 
-/// What drivers that log in are given; it is not looked at again.
-const TOKEN: &str = "Bearer lakemill";
-
 type Answer<T> = Result<Response<T>, Status>;
 
 /// The service of all connections.
 #[derive(Debug)]
 pub(super) struct FlightSql {
     engine: Arc<Engine>,
+    authority: Option<Arc<Authority>>,
     queries: Arc<Queries>,
     statements: Statements,
 }
@@ -60,38 +60,39 @@ pub(super) struct FlightSql {
 impl FlightSql {
     pub(super) fn new(service: &Service) -> Self {
         let engine = Arc::clone(&service.engine);
-        Self { statements: Statements::new(&engine), engine, queries: Arc::default() }
+        let authority = service.authority.clone();
+        Self { statements: Statements::new(&engine), engine, authority, queries: Arc::default() }
     }
 
     /// A session for one call.
-    fn client(&self) -> Client {
-        self.engine.client(Protocol::Flight)
+    fn client(&self, caller: &Caller) -> Client {
+        self.engine.client(caller.0.clone(), Protocol::Flight)
     }
 
     /// The statement of a command that asks for rows.
-    fn statement(&self, command: &Command) -> Result<Option<Statement>, Error> {
+    fn statement(&self, command: &Command, caller: &Caller) -> Result<Option<Statement>, Error> {
         match command {
             Command::CommandStatementQuery(command) => {
                 refuse_transaction(command.transaction_id.as_ref())?;
                 Ok(Some(Statement::new(command.query.clone(), Bytes::new())))
             }
             Command::CommandPreparedStatementQuery(command) => {
-                self.statements.get(&command.prepared_statement_handle).map(Some)
+                self.statements.get(&command.prepared_statement_handle, caller).map(Some)
             }
             _ => Ok(None),
         }
     }
 
-    async fn put(&self, first: FlightData, rest: Streaming<FlightData>) -> Result<Bytes, Status> {
+    async fn put(&self, caller: &Caller, first: FlightData, rest: Streaming<FlightData>) -> Result<Bytes, Status> {
         let descriptor = first.flight_descriptor.clone().unwrap_or_default();
-        let (client, mut sent) = (self.client(), Sent::new(first, rest));
+        let (client, mut sent) = (self.client(caller), Sent::new(first, rest));
         let count = match command(&descriptor.cmd)? {
             Command::CommandStatementUpdate(command) => {
                 refuse_transaction(command.transaction_id.as_ref())?;
                 update::once(&client, &Statement::new(command.query, Bytes::new())).await?
             }
             Command::CommandPreparedStatementUpdate(command) => {
-                let statement = self.statements.get(&command.prepared_statement_handle)?;
+                let statement = self.statements.get(&command.prepared_statement_handle, caller)?;
                 update::each(&client, &statement.sql, &mut sent).await?
             }
             Command::CommandStatementIngest(command) => {
@@ -100,7 +101,7 @@ impl FlightSql {
             }
             Command::CommandPreparedStatementQuery(command) => {
                 let handle = command.prepared_statement_handle;
-                self.statements.bind(&handle, &mut sent).await?;
+                self.statements.bind(&handle, caller, &mut sent).await?;
                 let bound = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
                 return Ok(bound.encode_to_vec().into());
             }
@@ -109,22 +110,22 @@ impl FlightSql {
         Ok(DoPutUpdateResult { record_count: count }.encode_to_vec().into())
     }
 
-    async fn act(&self, action: &Action) -> Result<Option<Bytes>, Error> {
+    async fn act(&self, caller: &Caller, action: &Action) -> Result<Option<Bytes>, Error> {
         match action.r#type.as_str() {
             CREATE_PREPARED_STATEMENT => {
                 let request: ActionCreatePreparedStatementRequest = unpack(&action.body)?;
                 refuse_transaction(request.transaction_id.as_ref())?;
-                let created = self.statements.create(&self.client(), request.query).await?;
+                let created = self.statements.create(&self.client(caller), caller, request.query).await?;
                 Ok(Some(created.as_any().encode_to_vec().into()))
             }
             CLOSE_PREPARED_STATEMENT => {
                 let request: ActionClosePreparedStatementRequest = unpack(&action.body)?;
-                self.statements.close(&request.prepared_statement_handle);
+                self.statements.close(&request.prepared_statement_handle, caller);
                 Ok(None)
             }
             CANCEL_FLIGHT_INFO => {
                 let request = CancelFlightInfoRequest::decode(action.body.as_ref()).map_err(malformed)?;
-                let stopped = request.info.is_some_and(|info| self.queries.cancel(&info));
+                let stopped = request.info.is_some_and(|info| self.queries.cancel(&info, caller));
                 let status = if stopped { CancelStatus::Cancelled } else { CancelStatus::NotCancellable };
                 Ok(Some(CancelFlightInfoResult::new(status).encode_to_vec().into()))
             }
@@ -146,10 +147,14 @@ impl FlightService for FlightSql {
     type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
     type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
 
-    /// Whoever comes may enter: there are no users.
-    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Answer<Self::HandshakeStream> {
+    /// Gives a token for user and password.
+    async fn handshake(&self, request: Request<Streaming<HandshakeRequest>>) -> Answer<Self::HandshakeStream> {
+        let (metadata, extensions, _) = request.into_parts();
+        let token = caller::log_in(self.authority.as_deref(), metadata.as_ref(), extensions.get()).await?;
+        let token = MetadataValue::try_from(format!("Bearer {token}"));
+        let token = token.map_err(|error| Error::internal(error.to_string()))?;
         let mut response = Response::new(once(HandshakeResponse::default()));
-        response.metadata_mut().insert("authorization", MetadataValue::from_static(TOKEN));
+        response.metadata_mut().insert("authorization", token);
         Ok(response)
     }
 
@@ -158,10 +163,11 @@ impl FlightService for FlightSql {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Answer<FlightInfo> {
+        let caller = Caller::of(request.extensions());
         let descriptor = request.into_inner();
         let command = command(&descriptor.cmd)?;
-        let client = self.client();
-        let info = match self.statement(&command)? {
+        let client = self.client(&caller);
+        let info = match self.statement(&command, &caller)? {
             Some(statement) => self.queries.info(&client, statement, descriptor).await?,
             None => {
                 let schema = metadata::schema(&command)?.ok_or_else(|| unknown(&command))?;
@@ -176,9 +182,10 @@ impl FlightService for FlightSql {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Answer<SchemaResult> {
+        let caller = Caller::of(request.extensions());
         let command = command(&request.into_inner().cmd)?;
-        let schema = match self.statement(&command)? {
-            Some(statement) => self.queries.schema(&self.client(), &statement).await?,
+        let schema = match self.statement(&command, &caller)? {
+            Some(statement) => self.queries.schema(&self.client(&caller), &statement).await?,
             None => metadata::schema(&command)?.ok_or_else(|| unknown(&command))?,
         };
         let result = SchemaResult::try_from(SchemaAsIpc::new(&schema, &IpcWriteOptions::default()));
@@ -186,9 +193,10 @@ impl FlightService for FlightSql {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Answer<Self::DoGetStream> {
-        let client = self.client();
+        let caller = Caller::of(request.extensions());
+        let client = self.client(&caller);
         let rows = match command(&request.into_inner().ticket)? {
-            Command::TicketStatementQuery(ticket) => self.queries.rows(&client, &ticket).await?,
+            Command::TicketStatementQuery(ticket) => self.queries.rows(&client, &caller, &ticket).await?,
             other => {
                 let missing = unknown(&other);
                 rows::one(metadata::answer(&client, other).await?.ok_or(missing)?)
@@ -198,12 +206,13 @@ impl FlightService for FlightSql {
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Answer<Self::DoPutStream> {
+        let caller = Caller::of(request.extensions());
         let mut rest = request.into_inner();
         let first = rest
             .message()
             .await?
             .ok_or_else(|| malformed("no command was sent, as drivers do when no batch is ingested"))?;
-        let app_metadata = Box::pin(self.put(first, rest)).await?;
+        let app_metadata = Box::pin(self.put(&caller, first, rest)).await?;
         Ok(Response::new(once(PutResult { app_metadata })))
     }
 
@@ -212,7 +221,8 @@ impl FlightService for FlightSql {
     }
 
     async fn do_action(&self, request: Request<Action>) -> Answer<Self::DoActionStream> {
-        let body = self.act(&request.into_inner()).await?;
+        let caller = Caller::of(request.extensions());
+        let body = self.act(&caller, &request.into_inner()).await?;
         let results = body.map(|body| Ok(arrow_flight::Result { body }));
         Ok(Response::new(Box::pin(stream::iter(results))))
     }

@@ -1,6 +1,6 @@
 //! Which requests are taken: none that a browser sends on behalf of another site.
 //!
-//! A server on loopback is reached by every page that its user opens. Two doors are shut. A page of another site names
+//! A server that nobody logs into, on loopback, is reached by every page that its user opens. Two doors are shut. A page of another site names
 //! itself in `Origin`, and is refused (no CORS header is ever sent either, so that it could not read an answer). A page
 //! that has had its own name resolved to this machine (DNS rebinding) has that name in `Host`, and is refused.
 
@@ -15,7 +15,11 @@ use super::Api;
 use super::problem::Problem;
 use crate::error::Error;
 
-pub(super) async fn check(State(_): Api, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(shared): Api, request: Request, next: Next) -> Response {
+    // A page has no token, and without CORS headers a browser sends none for it.
+    if shared.service.authority.is_some() {
+        return next.run(request).await;
+    }
     match verdict(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
@@ -33,7 +37,7 @@ fn verdict(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
     }
     match headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default()) {
         None => Ok(()),
-        Some(origin) if origin.strip_prefix("http://") == Some(host) => Ok(()),
+        Some(origin) if origin.strip_prefix("http://").or(origin.strip_prefix("https://")) == Some(host) => Ok(()),
         Some(origin) => Err(Error::invalid(format!("pages of '{origin}' may not use this server"))),
     }
 }
@@ -72,7 +76,8 @@ mod tests {
             assert!(!taken(host, None), "{host}");
         }
         assert!(taken("localhost:8000", Some("http://localhost:8000")));
-        for origin in ["http://evil.example", "null", "http://localhost:9000", "https://localhost:8000"] {
+        assert!(taken("localhost:8000", Some("https://localhost:8000")));
+        for origin in ["http://evil.example", "null", "http://localhost:9000", "https://evil.example:8000"] {
             assert!(!taken("localhost:8000", Some(origin)), "{origin}");
         }
     }

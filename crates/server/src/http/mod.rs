@@ -3,11 +3,12 @@
 //! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
 //!   description of all of them;
 //! - `console`: the web page for people;
-//! - `guard`: which requests are taken at all; `problem`: errors as JSON.
+//! - `guard`: which requests are taken at all; `caller`: who asks; `problem`: errors as JSON.
 //!
 //! **Architecture invariant:** a page of another site, open in the user's browser, cannot make it ask this server for
 //! anything: see `guard`.
 
+mod caller;
 mod console;
 mod guard;
 mod models;
@@ -62,7 +63,8 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(service.options.idle_max);
-    connections::serve(listener, service, Face { protocol: Protocol::Http, app: router(shared), builder }).await;
+    let tls = service.tls.as_ref().map(|tls| tls.http.clone());
+    connections::serve(listener, service, Face { protocol: Protocol::Http, app: router(shared), builder, tls }).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {
@@ -84,6 +86,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(DefaultBodyLimit::max(body_max))
         .layer(RequestBodyTimeoutLayer::new(shared.service.options.idle_max))
         .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFFING))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), caller::authenticate))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), count))
         .layer(CatchPanicLayer::custom(|_| Problem::panicked()))

@@ -15,12 +15,12 @@ use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::JsonArray;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use lakemill_base::{Stopwatch, did_you_mean};
 use lakemill_lake::sql_type;
 use lakemill_query::Scorer;
@@ -30,11 +30,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::caller::Caller;
 use super::problem::{Problem, wrong_body};
 use super::{Api, Shared};
 use crate::error::{Error, Result};
 
-/// How long a model is served without asking whether there is a newer version.
+/// How long a model is served without asking whether there is a newer version, and whether its caller may still use it.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Models that are kept ready.
@@ -50,22 +51,22 @@ const INLINE_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Scorers(Mutex<HashMap<Wanted, Ready>>);
 
-/// A model's name as it was asked for, and the version if one was named.
-type Wanted = (String, Option<u64>);
+/// Who asks for a model, its name as it was asked for, and the version if one was named.
+type Wanted = (Option<String>, String, Option<u64>);
 
 /// A model that is ready, and since when.
 type Ready = (Stopwatch, Arc<Scorer>);
 
 impl Scorers {
-    async fn get(&self, shared: &Shared, name: &str, version: Option<u64>) -> Result<Arc<Scorer>> {
-        let key = (name.to_owned(), version);
+    async fn get(&self, shared: &Shared, caller: Caller, name: &str, version: Option<u64>) -> Result<Arc<Scorer>> {
+        let key = (caller.user().map(str::to_owned), name.to_owned(), version);
         let known = self.0.lock().get(&key).cloned();
         if let Some((since, scorer)) = known
             && since.elapsed() < FRESH
         {
             return Ok(scorer);
         }
-        let (session, wanted) = (shared.engine.session().clone(), name.to_owned());
+        let (session, wanted) = (caller.session(shared), name.to_owned());
         let loaded = shared.engine.on_work(async move { Ok(session.scorer(&wanted, version).await?) }).await;
         let mut ready = self.0.lock();
         match loaded {
@@ -87,9 +88,12 @@ impl Scorers {
 }
 
 /// `GET /v1/models`
-pub(super) async fn list(State(shared): Api) -> std::result::Result<Response, Problem> {
-    let lake = shared.engine.session().lake().clone();
-    let models = shared.engine.on_work(async move { Ok(lake.models(None).await?) }).await?;
+pub(super) async fn list(
+    State(shared): Api,
+    Extension(caller): Extension<Caller>,
+) -> std::result::Result<Response, Problem> {
+    let session = caller.session(&shared);
+    let models = shared.engine.on_work(async move { Ok(session.visible_models().await?) }).await?;
     let entry = |model: &lakemill_lake::ModelEntry| {
         json!({
             "name": model.version.name.to_string(),
@@ -101,8 +105,12 @@ pub(super) async fn list(State(shared): Api) -> std::result::Result<Response, Pr
 }
 
 /// `GET /v1/models/{name}`
-pub(super) async fn describe(State(shared): Api, Path(name): Path<String>) -> std::result::Result<Response, Problem> {
-    let scorer = shared.scorers.get(&shared, &name, None).await?;
+pub(super) async fn describe(
+    State(shared): Api,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> std::result::Result<Response, Problem> {
+    let scorer = shared.scorers.get(&shared, caller, &name, None).await?;
     let columns = |schema: &SchemaRef| -> Vec<Value> {
         let column =
             |field: &Arc<arrow::datatypes::Field>| json!({ "name": field.name(), "type": sql_type(field.data_type()) });
@@ -133,6 +141,7 @@ struct Call<'a> {
 /// `POST /v1/models/{name}:predict`
 pub(super) async fn predict(
     State(shared): Api,
+    Extension(caller): Extension<Caller>,
     Path(call): Path<String>,
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> std::result::Result<Response, Problem> {
@@ -149,7 +158,7 @@ pub(super) async fn predict(
             "the request's JSON is not right: {error}; it is {{\"instances\": [{{\"column\": value, ..}}, ..]}}"
         ))
     })?;
-    let scorer = shared.scorers.get(&shared, name, call.version).await?;
+    let scorer = shared.scorers.get(&shared, caller, name, call.version).await?;
     let rows = rows(&scorer, &call.instances)?;
     let count = rows.num_rows() as u64;
     let predictions = match rows.num_rows() {

@@ -12,8 +12,14 @@ pub(super) async fn document() -> Json<Value> {
             "description": "SQL over the lake, and predictions of its models.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        // Nothing, where nobody is asked who they are; or a token.
+        "security": [{}, { "token": [] }],
         "paths": paths(),
-        "components": { "schemas": schemas(), "responses": responses() },
+        "components": {
+            "schemas": schemas(),
+            "responses": responses(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
     }))
 }
 

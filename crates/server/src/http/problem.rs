@@ -11,6 +11,9 @@ use crate::error::Error;
 /// Seconds that an overloaded server asks its clients to wait.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What a client is asked for that has not said who it is: <https://www.rfc-editor.org/rfc/rfc6750#section-3>.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lakemill\"");
+
 /// An error on its way to an HTTP client.
 #[derive(Debug)]
 pub(super) struct Problem(Error);
@@ -48,6 +51,9 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(Self::body(&error))).into_response();
         if status == StatusCode::TOO_MANY_REQUESTS {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
         }
         response
     }

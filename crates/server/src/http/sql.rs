@@ -11,12 +11,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use datafusion::common::ScalarValue;
 use futures::{Stream, StreamExt, stream};
 use lakemill_query::Summary;
@@ -24,11 +24,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::caller::Caller;
 use super::problem::{Problem, wrong_body};
 use crate::cancel::Cancel;
 use crate::engine::{Answer, Client, Rows};
 use crate::error::{Error, Result};
-use crate::metrics::Protocol;
 use crate::plain::Plain;
 
 const JSON_LINES: &str = "application/x-ndjson";
@@ -54,13 +54,14 @@ enum Form {
 
 pub(super) async fn run(
     State(shared): Api,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     body: std::result::Result<Bytes, BytesRejection>,
 ) -> std::result::Result<Response, Problem> {
     let body = body.map_err(|rejection| wrong_body(&rejection))?;
     let form = form(&headers)?;
     let query = query(&headers, &body)?;
-    let client = shared.engine.client(Protocol::Http);
+    let client = caller.client(&shared);
     match execute(&client, &query).await? {
         Answer::Done(summary) => Ok(done(&summary)),
         Answer::Rows(rows) => Ok(send(rows, form).await?),

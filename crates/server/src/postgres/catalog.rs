@@ -13,7 +13,7 @@ use datafusion::datasource::TableType;
 use datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::{PgCatalogSchemaProvider, PgCatalogStaticTables, setup_pg_catalog};
-use lakemill_lake::RelationKind;
+use lakemill_lake::{RelationKind, TableName};
 use lakemill_query::{Extension, Session};
 
 use super::{functions, relations};
@@ -22,23 +22,45 @@ use crate::error::Result;
 /// The name of the one database.
 const DATABASE: &str = "lake";
 
-/// A session that knows pg_catalog and PostgreSQL's functions about it.
-///
-/// # Errors
-/// Internal: the tables that the library carries cannot be read.
-pub(super) fn extend(session: &Session) -> Result<Session> {
-    let info = LakeInfo { session: session.clone() };
-    let tables = Arc::new(PgCatalogStaticTables::try_new()?);
-    let schema = PgCatalogSchemaProvider::try_new(info, tables, EmptyContextProvider)?;
-    let extension = Extension::default().with_schema("pg_catalog", Arc::new(relations::Catalog::over(schema)?));
-    let extended = session.extended(extension, |context| {
-        // The library wants a catalog to put its schema into; statements see the lake's and the schema above instead.
-        context.register_catalog(DATABASE, Arc::new(MemoryCatalogProvider::new()));
-        setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
-        functions::register(context);
-        Ok(())
-    });
-    Ok(extended?)
+/// What the sessions of connections begin as.
+pub(super) struct Template {
+    /// Knows PostgreSQL's functions about pg_catalog.
+    session: Session,
+    /// Read once: there are many.
+    tables: Arc<PgCatalogStaticTables>,
+}
+
+impl Template {
+    /// # Errors
+    /// Internal: the tables that the library carries cannot be read.
+    pub(super) fn of(session: &Session) -> Result<Self> {
+        let tables = Arc::new(PgCatalogStaticTables::try_new()?);
+        let session = session.extended(Extension::default(), |context| {
+            // The library wants a catalog to put its schema into; statements see the lake's and the schema of
+            // `Template::connection` instead.
+            context.register_catalog(DATABASE, Arc::new(MemoryCatalogProvider::new()));
+            setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
+            functions::register(context);
+            Ok(())
+        })?;
+        Ok(Self { session, tables })
+    }
+
+    /// The session of a connection, whose pg_catalog has what the connection's user may know of.
+    ///
+    /// # Errors
+    /// Internal: as [`Template::of`].
+    pub(super) fn connection(&self) -> Result<Session> {
+        let session = self.session.client();
+        let info = LakeInfo { session: session.clone() };
+        let schema = PgCatalogSchemaProvider::try_new(info, Arc::clone(&self.tables), EmptyContextProvider)?;
+        let catalog = Arc::new(relations::Catalog::over(schema)?);
+        let extended = session.extended(Extension::default().with_schema("pg_catalog", catalog), |context| {
+            context.register_udf(functions::session_user(session.clone()));
+            Ok(())
+        });
+        Ok(extended?)
+    }
 }
 
 /// The lake as `datafusion-pg-catalog` asks for it.
@@ -49,18 +71,15 @@ struct LakeInfo {
 
 impl LakeInfo {
     async fn kind(&self, namespace: &str, table: &str) -> Result<Option<RelationKind>> {
-        let relations = self.session.lake().list(namespace).await?;
+        let relations = self.session.relations(namespace).await?;
         Ok(relations.iter().find(|relation| relation.name.table == table).map(|relation| relation.kind))
     }
 
     /// The columns of a relation, `None` where it cannot be read: a view over a table that was dropped, an external
-    /// table whose files are gone.
+    /// table whose files are gone, one that the user may write alone.
     async fn columns(&self, namespace: &str, table: &str) -> Option<SchemaRef> {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let query = format!("SELECT * FROM {}.{}", quoted(namespace), quoted(table));
-        let parsed = self.session.parse(&query).ok()?.into_iter().next()?;
-        match self.session.describe(&parsed).await {
-            Ok(description) => description.columns,
+        match self.session.columns(&TableName::new(namespace, table)).await {
+            Ok(columns) => Some(columns),
             Err(error) => {
                 tracing::debug!(%error, namespace, table, "a relation is listed without its columns");
                 None
@@ -83,7 +102,7 @@ impl CatalogInfo for LakeInfo {
         if catalog != DATABASE {
             return Ok(None);
         }
-        let mut names = self.session.lake().namespaces().await.map_err(external)?;
+        let mut names = self.session.namespaces().await.map_err(external)?;
         names.extend(["pg_catalog".to_owned(), "information_schema".to_owned()]);
         Ok(Some(names))
     }
@@ -92,7 +111,7 @@ impl CatalogInfo for LakeInfo {
         if ["pg_catalog", "information_schema"].contains(&schema) {
             return Ok(Some(Vec::new()));
         }
-        let relations = self.session.lake().list(schema).await.map_err(external)?;
+        let relations = self.session.relations(schema).await.map_err(external)?;
         Ok(Some(relations.into_iter().map(|relation| relation.name.table).collect()))
     }
 

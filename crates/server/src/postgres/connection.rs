@@ -30,6 +30,7 @@ use super::extended::{Extended, Preparer};
 use super::own::{Own, Settings};
 use super::script::{Piece, Statement, take_apart};
 use super::send::{Way, send};
+use super::startup::Door;
 use crate::engine::{Answer, Client};
 use crate::error::{Error, Result};
 
@@ -45,8 +46,7 @@ pub(super) struct Connection {
     /// Keeps the connection known to cancel requests.
     pub(super) registered: Mutex<Option<Registered>>,
     pub(super) state: Mutex<State>,
-    /// There are this many connections already, and this one is to be told so.
-    pub(super) refused: Option<usize>,
+    pub(super) door: Door,
 }
 
 /// What changes while a client is connected.
@@ -67,7 +67,7 @@ impl Debug for Connection {
 }
 
 impl Connection {
-    pub(super) fn new(client: Client, cancels: Arc<Cancels>, refused: Option<usize>) -> Self {
+    pub(super) fn new(client: Client, cancels: Arc<Cancels>, door: Door) -> Self {
         Self {
             client,
             compatibility: PostgresCompatibilityParser::new(),
@@ -75,7 +75,7 @@ impl Connection {
             running: Running::default(),
             registered: Mutex::default(),
             state: Mutex::default(),
-            refused,
+            door,
         }
     }
 

@@ -10,8 +10,11 @@ use arrow::array::{ArrayRef, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, create_udf,
+};
 use datafusion::prelude::SessionContext;
+use lakemill_query::Session;
 
 use super::own::SERVER_VERSION;
 
@@ -34,6 +37,19 @@ struct Constant {
     name: &'static str,
     answer: Answer,
     signature: Signature,
+}
+
+/// What `session_user` is where nobody is asked.
+const NOBODY: &str = "postgres";
+
+/// `session_user`, and so `current_user`: who has logged in.
+pub(super) fn session_user(session: Session) -> ScalarUDF {
+    let user = move |_: &[ColumnarValue]| {
+        let principal = session.principal().ok().flatten();
+        let user = principal.map_or(NOBODY, |principal| principal.user.as_str());
+        Ok(ColumnarValue::Scalar(ScalarValue::from(user)))
+    };
+    create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(user))
 }
 
 /// Makes them known.

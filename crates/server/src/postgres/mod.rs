@@ -1,6 +1,6 @@
 //! PostgreSQL's wire protocol, version 3: <https://www.postgresql.org/docs/current/protocol.html>.
 //!
-//! - `startup`: how a connection begins; `connection`: one client's statements; `extended`: those that are prepared;
+//! - `startup`: how a connection begins; `scram`: its password; `connection`: one client's statements; `extended`: those that are prepared;
 //! - `script`: how a text is taken apart; `send`: how answers are sent; `gone`: clients that go away meanwhile;
 //! - `own`: what is PostgreSQL's alone, such as BEGIN and SET extra_float_digits; `copy`: rows in and out as text;
 //! - `parameters`, `answer`, `numeric`: values and rows between Arrow and the wire;
@@ -21,29 +21,29 @@ mod numeric;
 mod own;
 mod parameters;
 mod relations;
+mod scram;
 mod script;
 mod send;
 mod startup;
 
 use std::sync::Arc;
 
-use lakemill_query::Session;
 use pgwire::tokio::process_socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::connections::accept;
-use crate::engine::Engine;
-use crate::error::Result;
 use crate::metrics::Protocol;
 use crate::server::Service;
 use cancel::Cancels;
+use catalog::Template;
 use connection::{Connection, Handlers};
+use startup::Door;
 
 /// Serves a port until the server stops.
 pub(crate) async fn serve(listener: TcpListener, service: Service) {
-    let template = match session(&service.engine) {
-        Ok(session) => session,
+    let template = match Template::of(service.engine.session()) {
+        Ok(template) => template,
         Err(error) => {
             tracing::error!(%error, "pg_catalog cannot be made; PostgreSQL's port stays shut");
             return;
@@ -51,15 +51,18 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
     };
     let cancels = Arc::new(Cancels::default());
     let places = Arc::new(Semaphore::new(service.options.connections_max));
-    while let Some(stream) = accept(&listener, &service).await {
+    while let Some((stream, _)) = accept(&listener, &service).await {
         let place = Arc::clone(&places).try_acquire_owned().ok();
         if place.is_none() {
             service.engine.metrics().refused(Protocol::Postgres);
         }
-        let client = service.engine.client_of(&template, Protocol::Postgres);
+        let Ok(session) = template.connection() else { continue };
+        let client = service.engine.client_with(session, Protocol::Postgres);
         let refused = place.is_none().then_some(service.options.connections_max);
-        let connection = Connection::new(client, Arc::clone(&cancels), refused);
+        let door = Door::new(service.authority.clone(), service.tls.is_some(), refused);
+        let connection = Connection::new(client, Arc::clone(&cancels), door);
         let service = service.clone();
+        let tls = service.tls.as_ref().map(|tls| tls.postgres.clone());
         service.connections.clone().spawn(async move {
             let _connected = service.engine.metrics().connection(Protocol::Postgres);
             let handlers = Handlers::new(connection);
@@ -67,7 +70,7 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
             let Ok((stream, beside)) = beside(stream) else { return };
             let running = handlers.running();
             tokio::select! {
-                served = process_socket(stream, None, handlers) => {
+                served = process_socket(stream, tls, handlers) => {
                     if let Err(error) = served {
                         tracing::debug!(%error, "a PostgreSQL connection has ended early");
                     }
@@ -85,9 +88,4 @@ fn beside(stream: TcpStream) -> std::io::Result<(TcpStream, std::net::TcpStream)
     let stream = stream.into_std()?;
     let beside = stream.try_clone()?;
     Ok((TcpStream::from_std(stream)?, beside))
-}
-
-/// What the sessions of clients begin as.
-fn session(engine: &Engine) -> Result<Session> {
-    catalog::extend(engine.session())
 }

@@ -100,6 +100,9 @@ impl Settings {
             {
                 return refused("texts are UTF-8");
             }
+            "session_authorization" if !["", "default"].contains(&value.to_ascii_lowercase().as_str()) => {
+                return refused("log in as that user");
+            }
             "standard_conforming_strings" if value.eq_ignore_ascii_case("off") => {
                 return refused("a backslash in quotes is a backslash");
             }

@@ -11,6 +11,7 @@ mod flight;
 mod interop;
 mod lake;
 mod numbers;
+mod security;
 mod serve;
 mod server_catalog;
 mod upstream;

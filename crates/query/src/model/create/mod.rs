@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
 use lakemill_base::ErrorKind;
-use lakemill_lake::{LineageInput, LineageRecord, ModelDraft, ModelName, SaveMode};
+use lakemill_lake::{LineageInput, LineageRecord, ModelDraft, ModelName, SaveMode, Securable};
 use lakemill_learn::{OptionValue, TrainSpec};
 use serde_json::{Value, json};
 use sqlparser::ast::ObjectName;
@@ -153,6 +153,7 @@ async fn save(scope: &StatementScope, create: &CreateModel, name: &ModelName, tr
     let Some(version) = scope.lake().save_model(name, draft, mode).await? else {
         return Ok(Outcome::Done(Summary::new(format!("model {name} exists already; nothing to do"))));
     };
+    scope.made(&Securable::model(name)).await?;
     record(scope, name, version.version, &trained).await?;
     Ok(Outcome::Done(summary::message(name, version.version, &trained)))
 }

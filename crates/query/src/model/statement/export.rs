@@ -26,7 +26,7 @@ pub(in crate::model) async fn export(
 ) -> Result<Outcome> {
     let model = named(scope, model).await?;
     let target = Target::new(options).map_err(|error| scope.shifted(error))?;
-    scope.session().check_location(&target.uri)?;
+    scope.check_location(&target.uri).await?;
     let base = target.url()?;
     let root = &base[..url::Position::BeforePath];
     let store = scope.state().runtime_env().object_store(ObjectStoreUrl::parse(root)?)?;

@@ -13,7 +13,7 @@ use crate::session::StatementScope;
 
 /// The newest version of each model.
 pub(in crate::model) async fn show(scope: &StatementScope) -> Result<Outcome> {
-    let models = scope.lake().models(None).await?;
+    let models = scope.session().models_for(scope.rights().await?).await?;
     let text = |value: &dyn Fn(&ModelEntry) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(models.iter().map(value)))
     };
