@@ -101,7 +101,7 @@ pub(crate) enum Expires {
     /// After this many milliseconds.
     AfterMs(i64),
     /// At a time.
-    At(Expr),
+    At(Box<Expr>),
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -280,7 +280,7 @@ fn parse_create_token(parser: &mut Parser<'_>) -> Result<SecurityStatement, Pars
 fn parse_expires(parser: &mut Parser<'_>) -> Result<Expires, ParserError> {
     if !parser.parse_keyword(Keyword::IN) {
         let _ = parse_word(parser, "AT");
-        return parser.parse_expr().map(Expires::At);
+        return parser.parse_expr().map(|time| Expires::At(Box::new(time)));
     }
     let count = parser.peek_token();
     let number = i64::try_from(parser.parse_literal_uint()?).ok();
