@@ -176,7 +176,8 @@ async fn joins_that_make_many_rows_or_none_are_stopped_while_they_run() {
         let later = std::thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
-                std::thread::sleep(Duration::from_millis(300));
+                let (_open, never) = std::sync::mpsc::channel::<()>();
+                let _ = never.recv_timeout(Duration::from_millis(300));
                 stop.store(true, Ordering::SeqCst);
             }
         });
