@@ -14,7 +14,7 @@ use crate::{paths, setup};
 
 /// Installs what the console's tests need.
 pub(crate) fn install() -> Result<()> {
-    let recent = "process.exit(Number(process.versions.node.split('.')[0]) < 20)";
+    let recent = "process.exit(Number(process.versions.node.split('.')[0]) < 20 ? 1 : 0)";
     if !works(command("node").args(["-e", recent])) {
         bail!("Node.js 20 or newer, which the console's tests need, is missing; on Debian: apt-get install nodejs npm");
     }
