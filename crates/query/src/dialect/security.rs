@@ -168,10 +168,11 @@ fn parse_password_word(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
 }
 
 fn parse_password(parser: &mut Parser<'_>) -> Result<Secret, ParserError> {
-    parser.parse_literal_string().map(Secret).map_err(|_| {
+    match parser.next_token().token {
+        Token::SingleQuotedString(password) => Ok(Secret(password)),
         // What stands there may be the password itself.
-        ParserError::ParserError("PASSWORD is followed by a text in single quotes".to_owned())
-    })
+        _ => Err(ParserError::ParserError("PASSWORD is followed by a text in single quotes".to_owned())),
+    }
 }
 
 fn parse_create_role(parser: &mut Parser<'_>) -> Result<SecurityStatement, ParserError> {
@@ -233,7 +234,11 @@ fn parse_grantees(parser: &mut Parser<'_>) -> Result<Vec<Ident>, ParserError> {
 }
 
 fn parse_granted_on(parser: &mut Parser<'_>, privileges: &Privileges) -> Result<GrantedOn, ParserError> {
-    let named = |parser: &Parser<'_>| matches!(parser.peek_nth_token_ref(1).token, Token::Word(_));
+    // `ON model TO ann` is a table of that name.
+    let named = |parser: &Parser<'_>| match &parser.peek_nth_token_ref(1).token {
+        Token::Word(word) => !matches!(word.keyword, Keyword::TO | Keyword::FROM),
+        _ => false,
+    };
     if named(parser) && (parse_word(parser, "SCHEMA") || parse_word(parser, "NAMESPACE")) {
         return Ok(GrantedOn::Namespace(parser.parse_identifier()?));
     }

@@ -2,8 +2,11 @@
 //!
 //! A join may make far more rows than it reads, and none that its filter keeps. DataFusion's operators give way to others
 //! where they read: between two reads of its input a join of a million rows with a million others keeps its thread for
-//! hours, and whoever would stop it is not asked. Here joins give way by the batches that they make, and their filters ask
-//! whether the statement should go on.
+//! hours, and whoever would stop it is not asked. Here joins without keys give way by the batches that they make, and the
+//! filters of all joins ask whether the statement should go on.
+//!
+//! Not here: joins by equal keys that have no filter. `CooperativeExec` hands the filters that other joins find at run time
+//! down by the columns' names, which are not unique above such a join: it would filter the wrong side.
 
 use std::any::Any;
 use std::fmt;
@@ -21,9 +24,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
-use datafusion::physical_plan::joins::{
-    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
-};
+use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
 use crate::error::Error;
 use crate::observer::Observer;
@@ -66,7 +67,7 @@ impl PhysicalOptimizerRule for InterruptibleJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(interrupt) = config.extensions.get::<Interrupt>() else { return Ok(plan) };
         plan.transform_up(|plan| match interruptible(&plan, &interrupt.0)? {
-            Some(join) => Ok(Transformed::yes(Arc::new(CooperativeExec::new(join)) as _)),
+            Some(join) => Ok(Transformed::yes(join)),
             None => Ok(Transformed::no(plan)),
         })
         .map(|transformed| transformed.data)
@@ -81,7 +82,7 @@ impl PhysicalOptimizerRule for InterruptibleJoins {
     }
 }
 
-/// A join with a filter that asks; `None` if the operator is no join.
+/// A join that gives way, with a filter that asks; `None` if the operator is none of those.
 fn interruptible(
     plan: &Arc<dyn ExecutionPlan>,
     observer: &Arc<dyn Observer>,
@@ -90,22 +91,22 @@ fn interruptible(
         let filter_expr = Arc::new(Asking { inner: Arc::clone(filter.expression()), observer: Arc::clone(observer) });
         JoinFilter::new(filter_expr, filter.column_indices().to_vec(), Arc::clone(filter.schema()))
     };
+    let yielding = |join| Some(Arc::new(CooperativeExec::new(join)) as Arc<dyn ExecutionPlan>);
     if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>()
         && let Some(filter) = join.filter()
     {
         let join = NestedLoopJoinExecBuilder::from(join).with_filter(Some(asking(filter))).build()?;
-        return Ok(Some(Arc::new(join)));
+        return Ok(yielding(Arc::new(join)));
     }
     if let Some(join) = plan.downcast_ref::<HashJoinExec>()
         && let Some(filter) = join.filter()
     {
         return join.builder().with_filter(Some(asking(filter))).build_exec().map(Some);
     }
-    let is_join = plan.is::<NestedLoopJoinExec>()
-        || plan.is::<HashJoinExec>()
-        || plan.is::<CrossJoinExec>()
-        || plan.is::<SortMergeJoinExec>();
-    Ok(is_join.then(|| Arc::clone(plan)))
+    match plan.is::<NestedLoopJoinExec>() || plan.is::<CrossJoinExec>() {
+        true => Ok(yielding(Arc::clone(plan))),
+        false => Ok(None),
+    }
 }
 
 /// An expression that fails once the statement should stop.
