@@ -6,7 +6,7 @@ import { ago, timestamp } from "../format";
 import { modelHref, tableHref } from "../route";
 import { Statement } from "../table/definition";
 import { useLoad } from "../ui/load";
-import { Await, Empty, Section } from "../ui/parts";
+import { Await, Empty, Section, Table } from "../ui/parts";
 import { graphOf, idOf, inputOf, lineageOf, loadInputs, RELATIONS_MAX, type Graph, type LineageRow, type Node, type Thing } from "./graph";
 
 const NODE_WIDTH = 150;
@@ -125,41 +125,39 @@ function Made({ rows }: { readonly rows: readonly LineageRow[] }) {
   return (
     <>
       <Section title="Versions and what they were made from">
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Versions and inputs">
-          <table class="facts">
-            <thead>
-              <tr>
-                <th scope="col" class="right">
-                  Version
-                </th>
-                <th scope="col">When (UTC)</th>
-                <th scope="col">Made from</th>
-              </tr>
-            </thead>
-            <tbody>
-              {versions.map((version) => {
-                const own = rows.filter((row) => row.version === version);
-                return (
-                  <tr key={version}>
-                    <th scope="row" class="right">
-                      {version}
-                    </th>
-                    <td class="nowrap">
-                      {timestamp(own[0]?.at ?? "")} <span class="muted">{ago(own[0]?.at ?? "")}</span>
-                    </td>
-                    <td>
-                      <ul class="inputs">
-                        {own.map((row) => (
-                          <Input key={`${row.input_kind}${row.input}`} row={row} />
-                        ))}
-                      </ul>
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-        </div>
+        <Table label="Versions and inputs">
+          <thead>
+            <tr>
+              <th scope="col" class="right">
+                Version
+              </th>
+              <th scope="col">When (UTC)</th>
+              <th scope="col">Made from</th>
+            </tr>
+          </thead>
+          <tbody>
+            {versions.map((version) => {
+              const own = rows.filter((row) => row.version === version);
+              return (
+                <tr key={version}>
+                  <th scope="row" class="right">
+                    {version}
+                  </th>
+                  <td class="nowrap">
+                    {timestamp(own[0]?.at ?? "")} <span class="muted">{ago(own[0]?.at ?? "")}</span>
+                  </td>
+                  <td>
+                    <ul class="inputs">
+                      {own.map((row) => (
+                        <Input key={`${row.input_kind}${row.input}`} row={row} />
+                      ))}
+                    </ul>
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </Table>
       </Section>
       {statement !== undefined && (
         <Section title={`The statement that made version ${versions[0]}`}>

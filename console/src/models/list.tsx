@@ -4,7 +4,7 @@ import { catalog, loadCatalog } from "../catalog/store";
 import { openText } from "../editor/tabs";
 import { ago, count, measure, timestamp } from "../format";
 import { goTo, modelHref } from "../route";
-import { Empty, Problem, Waiting } from "../ui/parts";
+import { Empty, Problem, Table, Waiting } from "../ui/parts";
 import { measureTitle } from "./metrics";
 
 const EXAMPLE = `CREATE MODEL my_model
@@ -43,53 +43,51 @@ export function ModelsPage() {
           </button>
         </Empty>
       ) : (
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Models">
-          <table class="facts">
-            <thead>
-              <tr>
-                <th scope="col">Model</th>
-                <th scope="col" class="right">
-                  Version
+        <Table label="Models">
+          <thead>
+            <tr>
+              <th scope="col">Model</th>
+              <th scope="col" class="right">
+                Version
+              </th>
+              <th scope="col" class="right">
+                Rows trained
+              </th>
+              {measures.map((name) => (
+                <th key={name} scope="col" class="right">
+                  {measureTitle(name)}
                 </th>
-                <th scope="col" class="right">
-                  Rows trained
-                </th>
-                {measures.map((name) => (
-                  <th key={name} scope="col" class="right">
-                    {measureTitle(name)}
-                  </th>
-                ))}
-                <th scope="col">Made</th>
-              </tr>
-            </thead>
-            <tbody>
-              {models.map((model) => (
-                <tr key={`${model.namespace}.${model.name}`}>
-                  <th scope="row">
-                    <a href={modelHref(model.namespace, model.name)}>{model.name}</a>
-                    <span class="muted">
-                      {typeTitle(model.type)}, predicts {model.label}
-                      {model.namespace !== "main" && `, in ${model.namespace}`}
-                    </span>
-                  </th>
-                  <td class="right">{model.version}</td>
-                  <td class="right">{count(model.rowsTrain)}</td>
-                  {measures.map((name) => {
-                    const value = model.metrics.get(name);
-                    return (
-                      <td key={name} class="right">
-                        {value === undefined ? "" : measure(value)}
-                      </td>
-                    );
-                  })}
-                  <td class="nowrap muted" title={`${timestamp(model.created)} UTC`}>
-                    {ago(model.created)}
-                  </td>
-                </tr>
               ))}
-            </tbody>
-          </table>
-        </div>
+              <th scope="col">Made</th>
+            </tr>
+          </thead>
+          <tbody>
+            {models.map((model) => (
+              <tr key={`${model.namespace}.${model.name}`}>
+                <th scope="row">
+                  <a href={modelHref(model.namespace, model.name)}>{model.name}</a>
+                  <span class="muted">
+                    {typeTitle(model.type)}, predicts {model.label}
+                    {model.namespace !== "main" && `, in ${model.namespace}`}
+                  </span>
+                </th>
+                <td class="right">{model.version}</td>
+                <td class="right">{count(model.rowsTrain)}</td>
+                {measures.map((name) => {
+                  const value = model.metrics.get(name);
+                  return (
+                    <td key={name} class="right">
+                      {value === undefined ? "" : measure(value)}
+                    </td>
+                  );
+                })}
+                <td class="nowrap muted" title={`${timestamp(model.created)} UTC`}>
+                  {ago(model.created)}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </Table>
       )}
     </article>
   );

@@ -2,9 +2,9 @@
 
 import { query } from "../api/client";
 import { count, measure, percent } from "../format";
-import { Plot } from "../plot/plot";
+import { Plot, type Series } from "../plot/plot";
 import { useLoad } from "../ui/load";
-import { Await, Empty, Figure, Section } from "../ui/parts";
+import { Await, Empty, Figure, Section, Table } from "../ui/parts";
 import { asks, modelSql } from "./describe";
 import { measureTitle } from "./metrics";
 import type { ModelProps } from "./page";
@@ -39,6 +39,34 @@ export function Quality(props: ModelProps) {
 
 const UNIT = { min: 0, max: 1 };
 
+/** Something between 0 and 1 by something between 0 and 1, beside the diagonal. */
+function UnitPlot({
+  label,
+  xTitle,
+  yTitle,
+  diagonal,
+  series,
+}: {
+  readonly label: string;
+  readonly xTitle: string;
+  readonly yTitle: string;
+  /** What the diagonal means. */
+  readonly diagonal: string;
+  readonly series: Series;
+}) {
+  return (
+    <Plot
+      label={label}
+      height={290}
+      x={UNIT}
+      y={UNIT}
+      xTitle={xTitle}
+      yTitle={yTitle}
+      series={[series, { name: diagonal, mark: "line", reference: true, points: [[0, 0], [1, 1]] }]}
+    />
+  );
+}
+
 function RocCurve({ source, auc }: { readonly source: string; readonly auc: number | undefined }) {
   const loaded = useLoad(
     (signal) =>
@@ -52,21 +80,16 @@ function RocCurve({ source, auc }: { readonly source: string; readonly auc: numb
     <Section title="ROC curve" note={auc === undefined ? undefined : `The area below it is ${measure(auc)}; the diagonal's is 0.5.`}>
       <Await of={loaded} what="the ROC curve">
         {(rows) => (
-          <Plot
+          <UnitPlot
             label="ROC curve: recall by false positive rate"
-            height={290}
-            x={UNIT}
-            y={UNIT}
             xTitle="false positive rate"
             yTitle="recall"
-            series={[
-              {
-                name: "recall",
-                mark: "line",
-                points: [[0, 0], ...rows.map((row) => [row.false_positive_rate, row.recall] as const), [1, 1]],
-              },
-              { name: "chance", mark: "line", reference: true, points: [[0, 0], [1, 1]] },
-            ]}
+            diagonal="chance"
+            series={{
+              name: "recall",
+              mark: "line",
+              points: [[0, 0], ...rows.map((row) => [row.false_positive_rate, row.recall] as const), [1, 1]],
+            }}
           />
         )}
       </Await>
@@ -87,23 +110,18 @@ function Calibration({ source }: { readonly source: string }) {
     <Section title="Calibration" note="How often what was predicted with a probability came true; on the diagonal, as often as it said.">
       <Await of={loaded} what="the calibration">
         {(rows) => (
-          <Plot
+          <UnitPlot
             label="Calibration: fraction of positives by mean predicted probability"
-            height={290}
-            x={UNIT}
-            y={UNIT}
             xTitle="predicted probability"
             yTitle="came true"
-            series={[
-              {
-                name: "came true",
-                mark: "linedots",
-                points: rows
-                  .filter((row) => row.rows > 0)
-                  .map((row) => [row.mean_predicted ?? Number.NaN, row.fraction_positive ?? Number.NaN] as const),
-              },
-              { name: "as predicted", mark: "line", reference: true, points: [[0, 0], [1, 1]] },
-            ]}
+            diagonal="as predicted"
+            series={{
+              name: "came true",
+              mark: "linedots",
+              points: rows
+                .filter((row) => row.rows > 0)
+                .map((row) => [row.mean_predicted ?? Number.NaN, row.fraction_positive ?? Number.NaN] as const),
+            }}
           />
         )}
       </Await>
@@ -122,44 +140,42 @@ function Confusion({ source }: { readonly source: string }) {
         {(rows) => {
           const classes = Object.keys(rows[0] ?? {}).filter((key) => key !== "expected_label");
           return (
-            <div class="scroll-x" tabIndex={0} role="region" aria-label="Confusion matrix">
-              <table class="confusion">
-                <thead>
-                  <tr>
-                    <th scope="col">True</th>
-                    {classes.map((each) => (
-                      <th key={each} scope="col" class="right">
-                        predicted {each}
-                      </th>
-                    ))}
-                  </tr>
-                </thead>
-                <tbody>
-                  {rows.map((row) => {
-                    const total = classes.reduce((sum, each) => sum + Number(row[each]), 0);
-                    const label = String(row["expected_label"]);
-                    return (
-                      <tr key={label}>
-                        <th scope="row">{label}</th>
-                        {classes.map((each) => {
-                          const share = total === 0 ? 0 : Number(row[each]) / total;
-                          return (
-                            <td
-                              key={each}
-                              class="right"
-                              data-right={each === label}
-                              style={{ "--share": String(Math.round(share * 60)) + "%" }}
-                            >
-                              {count(Number(row[each]))} <span>{percent(share)}</span>
-                            </td>
-                          );
-                        })}
-                      </tr>
-                    );
-                  })}
-                </tbody>
-              </table>
-            </div>
+            <Table label="Confusion matrix" kind="confusion">
+              <thead>
+                <tr>
+                  <th scope="col">True</th>
+                  {classes.map((each) => (
+                    <th key={each} scope="col" class="right">
+                      predicted {each}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {rows.map((row) => {
+                  const total = classes.reduce((sum, each) => sum + Number(row[each]), 0);
+                  const label = String(row["expected_label"]);
+                  return (
+                    <tr key={label}>
+                      <th scope="row">{label}</th>
+                      {classes.map((each) => {
+                        const share = total === 0 ? 0 : Number(row[each]) / total;
+                        return (
+                          <td
+                            key={each}
+                            class="right"
+                            data-right={each === label}
+                            style={{ "--share": String(Math.round(share * 60)) + "%" }}
+                          >
+                            {count(Number(row[each]))} <span>{percent(share)}</span>
+                          </td>
+                        );
+                      })}
+                    </tr>
+                  );
+                })}
+              </tbody>
+            </Table>
           );
         }}
       </Await>

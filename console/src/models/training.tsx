@@ -5,7 +5,7 @@ import { count, duration, short } from "../format";
 import { Bars, type Bar } from "../plot/bars";
 import { Plot } from "../plot/plot";
 import { useLoad } from "../ui/load";
-import { Await, Empty, Section } from "../ui/parts";
+import { Await, Empty, Section, Table } from "../ui/parts";
 import { asks, modelSql } from "./describe";
 import type { ModelProps } from "./page";
 
@@ -170,36 +170,34 @@ function Features({ source }: { readonly source: string }) {
     <Section title="Features as training saw them">
       <Await of={loaded} what="the features">
         {(rows) => (
-          <div class="scroll-x" tabIndex={0} role="region" aria-label="Features">
-            <table class="facts">
-              <thead>
-                <tr>
-                  <th scope="col">Feature</th>
-                  {["Least", "Median", "Mean", "Greatest", "Std. deviation", "Categories", "Nulls"].map((title) => (
-                    <th key={title} scope="col" class="right">
-                      {title}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {rows.map((row) => (
-                  <tr key={row.input}>
-                    <th scope="row">{row.input}</th>
-                    {cell(row.min)}
-                    {cell(row.median)}
-                    {cell(row.mean)}
-                    {cell(row.max)}
-                    {cell(row.stddev)}
-                    <td class="right">{row.category_count === null ? "" : count(row.category_count)}</td>
-                    <td class="right">
-                      {row.null_count === null ? "" : row.null_count === 0 ? <span class="muted">none</span> : count(row.null_count)}
-                    </td>
-                  </tr>
+          <Table label="Features">
+            <thead>
+              <tr>
+                <th scope="col">Feature</th>
+                {["Least", "Median", "Mean", "Greatest", "Std. deviation", "Categories", "Nulls"].map((title) => (
+                  <th key={title} scope="col" class="right">
+                    {title}
+                  </th>
                 ))}
-              </tbody>
-            </table>
-          </div>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <tr key={row.input}>
+                  <th scope="row">{row.input}</th>
+                  {cell(row.min)}
+                  {cell(row.median)}
+                  {cell(row.mean)}
+                  {cell(row.max)}
+                  {cell(row.stddev)}
+                  <td class="right">{row.category_count === null ? "" : count(row.category_count)}</td>
+                  <td class="right">
+                    {row.null_count === null ? "" : row.null_count === 0 ? <span class="muted">none</span> : count(row.null_count)}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </Table>
         )}
       </Await>
     </Section>

@@ -3,7 +3,7 @@
 import { count, measure } from "../format";
 import { modelHref } from "../route";
 import { useLoad } from "../ui/load";
-import { Await, Section } from "../ui/parts";
+import { Await, Section, Table } from "../ui/parts";
 import { describeModel, type DescribedModel } from "./describe";
 import { bestOf, measureTitle } from "./metrics";
 
@@ -105,31 +105,29 @@ function Compared({
   readonly rows: readonly ComparedRow[];
 }) {
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Versions compared">
-      <table class="facts compared">
-        <thead>
-          <tr>
-            <td />
-            {models.map(({ version }) => (
-              <th key={version} scope="col" class="right">
-                <a href={modelHref(namespace, name, "quality", version)}>version {version}</a>
-              </th>
+    <Table label="Versions compared" kind="facts compared">
+      <thead>
+        <tr>
+          <td />
+          {models.map(({ version }) => (
+            <th key={version} scope="col" class="right">
+              <a href={modelHref(namespace, name, "quality", version)}>version {version}</a>
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(({ title, cells, best }) => (
+          <tr key={title}>
+            <th scope="row">{title}</th>
+            {cells.map((cell, index) => (
+              <td key={index} class="right" data-best={index === best}>
+                {cell}
+              </td>
             ))}
           </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ title, cells, best }) => (
-            <tr key={title}>
-              <th scope="row">{title}</th>
-              {cells.map((cell, index) => (
-                <td key={index} class="right" data-best={index === best}>
-                  {cell}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </Table>
   );
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { bytes, count, duration, short } from "../format";
 import { Plot, type Series as Line } from "../plot/plot";
-import { Figure, Problem, Section, Waiting } from "../ui/parts";
+import { Figure, Problem, Section, Table, Waiting } from "../ui/parts";
 import { quantile } from "./histogram";
 import { EVERY_MS, follow, gauge, labelValues, observed, quantiles, rate, readings, total, type Reading, type Series } from "./readings";
 
@@ -237,27 +237,25 @@ function Counts({
   if (rows.length === 0) return <p class="note">None yet.</p>;
   const sorted = [...rows].sort((a, b) => b[2] - a[2]);
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label={`By ${heads[0].toLowerCase()}`}>
-      <table class="facts">
-        <thead>
-          <tr>
-            <th scope="col">{heads[0]}</th>
-            <th scope="col">{heads[1]}</th>
-            <th scope="col" class="right">
-              Number
-            </th>
+    <Table label={`By ${heads[0].toLowerCase()}`}>
+      <thead>
+        <tr>
+          <th scope="col">{heads[0]}</th>
+          <th scope="col">{heads[1]}</th>
+          <th scope="col" class="right">
+            Number
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {sorted.map(([first, second, value]) => (
+          <tr key={`${first} ${second}`}>
+            <th scope="row">{first}</th>
+            <td>{second.replaceAll("_", " ")}</td>
+            <td class="right">{count(value)}</td>
           </tr>
-        </thead>
-        <tbody>
-          {sorted.map(([first, second, value]) => (
-            <tr key={`${first} ${second}`}>
-              <th scope="row">{first}</th>
-              <td>{second.replaceAll("_", " ")}</td>
-              <td class="right">{count(value)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </Table>
   );
 }

@@ -5,7 +5,7 @@ import { asApiError, type ApiError } from "../api/error";
 import type { CatalogColumn } from "../catalog/store";
 import { count, counted, percent, short } from "../format";
 import { family } from "../sql/types";
-import { Empty, Problem } from "../ui/parts";
+import { Empty, Problem, Table } from "../ui/parts";
 import { groups, loadDistribution, loadNumbers, type ColumnNumbers, type Distribution } from "./statistics";
 
 /** Larger tables are measured only when asked for. */
@@ -33,47 +33,45 @@ export function Columns({ table, columns, rows }: Props) {
           </button>
         </p>
       )}
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Columns">
-        <table class="facts columns-table">
-          <thead>
-            <tr>
-              <th scope="col">Column</th>
-              <th scope="col">Type</th>
-              <th scope="col" class="right">
-                Nulls
+      <Table label="Columns" kind="facts columns-table">
+        <thead>
+          <tr>
+            <th scope="col">Column</th>
+            <th scope="col">Type</th>
+            <th scope="col" class="right">
+              Nulls
+            </th>
+            <th scope="col" class="right" title="Estimated to about 2 %">
+              Distinct
+            </th>
+            <th scope="col">Least</th>
+            <th scope="col">Greatest</th>
+            <th scope="col">Distribution</th>
+          </tr>
+        </thead>
+        <tbody>
+          {columns.map((column, index) => (
+            <tr key={column.name}>
+              <th scope="row" title={column.name}>
+                {column.name}
               </th>
-              <th scope="col" class="right" title="Estimated to about 2 %">
-                Distinct
-              </th>
-              <th scope="col">Least</th>
-              <th scope="col">Greatest</th>
-              <th scope="col">Distribution</th>
+              <td class="mono muted">
+                {column.type}
+                {!column.nullable && " NOT NULL"}
+              </td>
+              <NumberCells numbers={numbers.get(index) ?? null} column={column} />
+              <td>
+                <DistributionCell
+                  distribution={distributions.get(index) ?? null}
+                  rows={numbers.get(index)?.rows ?? 0}
+                  name={column.name}
+                  waits={measures && error === null}
+                />
+              </td>
             </tr>
-          </thead>
-          <tbody>
-            {columns.map((column, index) => (
-              <tr key={column.name}>
-                <th scope="row" title={column.name}>
-                  {column.name}
-                </th>
-                <td class="mono muted">
-                  {column.type}
-                  {!column.nullable && " NOT NULL"}
-                </td>
-                <NumberCells numbers={numbers.get(index) ?? null} column={column} />
-                <td>
-                  <DistributionCell
-                    distribution={distributions.get(index) ?? null}
-                    rows={numbers.get(index)?.rows ?? 0}
-                    name={column.name}
-                    waits={measures && error === null}
-                  />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+          ))}
+        </tbody>
+      </Table>
     </>
   );
 }

@@ -3,6 +3,7 @@
 import { openText } from "../editor/tabs";
 import { ago, timestamp } from "../format";
 import { goTo } from "../route";
+import { Table } from "../ui/parts";
 
 export interface Version {
   readonly version: number;
@@ -19,50 +20,48 @@ export function Versions({ table, versions }: { readonly table: string; readonly
     goTo({ page: "sql" });
   };
   return (
-    <div class="scroll-x" tabIndex={0} role="region" aria-label="Versions">
-      <table class="facts">
-        <thead>
-          <tr>
-            <th scope="col" class="right">
-              Version
+    <Table label="Versions">
+      <thead>
+        <tr>
+          <th scope="col" class="right">
+            Version
+          </th>
+          <th scope="col">When (UTC)</th>
+          <th scope="col">Operation</th>
+          <th scope="col">By</th>
+          <th scope="col">
+            <span class="hidden">Actions</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {versions.map((each) => (
+          <tr key={each.version}>
+            <th scope="row" class="right">
+              {each.version}
             </th>
-            <th scope="col">When (UTC)</th>
-            <th scope="col">Operation</th>
-            <th scope="col">By</th>
-            <th scope="col">
-              <span class="hidden">Actions</span>
-            </th>
+            <td class="nowrap">
+              {timestamp(each.timestamp)} <span class="muted">{ago(each.timestamp)}</span>
+            </td>
+            <td>
+              {each.operation}
+              <Details text={each.parameters} />
+              <Details text={each.metrics} />
+            </td>
+            <td class="muted nowrap">{each.engine}</td>
+            <td>
+              <button
+                type="button"
+                class="button quiet"
+                onClick={() => open(`SELECT *\nFROM ${table} VERSION AS OF ${each.version}\nLIMIT 100`)}
+              >
+                Query this version
+              </button>
+            </td>
           </tr>
-        </thead>
-        <tbody>
-          {versions.map((each) => (
-            <tr key={each.version}>
-              <th scope="row" class="right">
-                {each.version}
-              </th>
-              <td class="nowrap">
-                {timestamp(each.timestamp)} <span class="muted">{ago(each.timestamp)}</span>
-              </td>
-              <td>
-                {each.operation}
-                <Details text={each.parameters} />
-                <Details text={each.metrics} />
-              </td>
-              <td class="muted nowrap">{each.engine}</td>
-              <td>
-                <button
-                  type="button"
-                  class="button quiet"
-                  onClick={() => open(`SELECT *\nFROM ${table} VERSION AS OF ${each.version}\nLIMIT 100`)}
-                >
-                  Query this version
-                </button>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+        ))}
+      </tbody>
+    </Table>
   );
 }
 

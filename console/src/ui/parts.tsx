@@ -135,3 +135,20 @@ export function Figure({
     </div>
   );
 }
+
+/** A table that scrolls in its own frame where the page is narrow, by keyboard too. */
+export function Table({
+  label,
+  kind = "facts",
+  children,
+}: {
+  readonly label: string;
+  readonly kind?: string;
+  readonly children: ComponentChildren;
+}) {
+  return (
+    <div class="scroll-x" tabIndex={0} role="region" aria-label={label}>
+      <table class={kind}>{children}</table>
+    </div>
+  );
+}
