@@ -62,7 +62,11 @@ refused(400, "list or an object", "/v1/sql", {"sql": "SELECT $1", "parameters": 
 refused(400, "Content-Type", "/v1/sql", b"SELECT 1", Content_Type="text/plain")
 refused(400, "may not use", "/v1/sql", {"sql": "SELECT 1"}, Origin="http://elsewhere.example")
 refused(400, "which this server is not", "/v1/sql", {"sql": "SELECT 1"}, Host="elsewhere.example")
-refused(413, "--max-message", "/v1/sql", b"x" * (17 << 20), Content_Type="application/sql")
+# A refusal arrives while the request is still being sent.
+large = b"x" * (17 << 20)
+refused(413, "--max-message", "/v1/sql", large, Content_Type="application/sql")
+refused(400, "may not use", "/v1/sql", large, Origin="http://elsewhere.example")
+refused(404, "there is nothing at", "/v1/nothing", large)
 broken = "SELECT 1 / (value - 90000) AS x FROM generate_series(1, 100000)"
 assert "division by zero" in rows(broken)[-1]["error"]["message"]
 try:

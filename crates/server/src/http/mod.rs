@@ -3,7 +3,7 @@
 //! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
 //!   description of all of them;
 //! - `console`: the web page for people;
-//! - `guard`: which requests are taken at all; `caller`: who asks; `problem`: errors as JSON.
+//! - `guard`: which requests are taken at all; `caller`: who asks; `problem`: errors as JSON; `linger`: how they arrive.
 //!
 //! **Architecture invariant:** a page of another site, open in the user's browser, cannot make it ask this server for
 //! anything: see `guard`.
@@ -11,6 +11,7 @@
 mod caller;
 mod console;
 mod guard;
+mod linger;
 mod models;
 mod openapi;
 mod operate;
@@ -90,6 +91,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), count))
         .layer(CatchPanicLayer::custom(|_| Problem::panicked()))
+        .layer(middleware::from_fn(linger::linger))
         .with_state(shared)
 }
 
