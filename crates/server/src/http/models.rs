@@ -38,6 +38,9 @@ use crate::error::{Error, Result};
 /// How long a model is served without asking whether there is a newer version, and whether its caller may still use it.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How long it is served at most while that is being asked.
+const STALE: Duration = Duration::from_secs(5);
+
 /// Models that are kept ready.
 const SCORERS_MAX: usize = 64;
 
@@ -54,33 +57,43 @@ pub(super) struct Scorers(Mutex<HashMap<Wanted, Ready>>);
 /// Who asks for a model, its name as it was asked for, and the version if one was named.
 type Wanted = (Option<String>, String, Option<u64>);
 
-/// A model that is ready, and since when.
-type Ready = (Stopwatch, Arc<Scorer>);
+/// A model that is ready.
+#[derive(Debug)]
+struct Ready {
+    scorer: Arc<Scorer>,
+    /// Since it was made.
+    made: Stopwatch,
+    /// Since somebody last began to make it anew.
+    asked: Stopwatch,
+}
 
 impl Scorers {
     async fn get(&self, shared: &Shared, caller: Caller, name: &str, version: Option<u64>) -> Result<Arc<Scorer>> {
         let key = (caller.user().map(str::to_owned), name.to_owned(), version);
-        let known = self.0.lock().get(&key).cloned();
-        if let Some((since, scorer)) = known
-            && since.elapsed() < FRESH
-        {
-            return Ok(scorer);
+        if let Some(ready) = self.0.lock().get_mut(&key) {
+            let age = ready.made.elapsed();
+            // While one request asks anew, others are answered by what is known.
+            if age < FRESH || (ready.asked.elapsed() < FRESH && age < STALE) {
+                return Ok(Arc::clone(&ready.scorer));
+            }
+            ready.asked = Stopwatch::start();
         }
         let (session, wanted) = (caller.session(shared), name.to_owned());
         let loaded = shared.engine.on_work(async move { Ok(session.scorer(&wanted, version).await?) }).await;
-        let mut ready = self.0.lock();
+        let mut all = self.0.lock();
         match loaded {
             Ok(scorer) => {
                 let scorer = Arc::new(scorer);
-                if ready.len() >= SCORERS_MAX && !ready.contains_key(&key) {
-                    let oldest = ready.iter().max_by_key(|(_, (since, _))| since.elapsed()).map(|(key, _)| key.clone());
-                    oldest.map(|key| ready.remove(&key));
+                if all.len() >= SCORERS_MAX && !all.contains_key(&key) {
+                    let oldest = all.iter().max_by_key(|(_, ready)| ready.made.elapsed()).map(|(key, _)| key.clone());
+                    oldest.map(|key| all.remove(&key));
                 }
-                ready.insert(key, (Stopwatch::start(), Arc::clone(&scorer)));
+                let (made, asked) = (Stopwatch::start(), Stopwatch::start());
+                all.insert(key, Ready { scorer: Arc::clone(&scorer), made, asked });
                 Ok(scorer)
             }
             Err(error) => {
-                ready.remove(&key);
+                all.remove(&key);
                 Err(error)
             }
         }
