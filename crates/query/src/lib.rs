@@ -16,6 +16,7 @@ mod model;
 mod observer;
 mod optimizer;
 mod outcome;
+mod plain;
 mod session;
 mod statement;
 
@@ -25,4 +26,5 @@ pub use lineage::{Lineage, ObjectKind, ObjectRef, ObjectVersion};
 pub use model::{ModelCodec, Scorer};
 pub use observer::{NoObserver, Observer, Progress};
 pub use outcome::{Description, Executed, Outcome, Summary};
+pub use plain::Plain;
 pub use session::{Auditor, Confinement, Extension, Principal, Session, SessionOptions};

@@ -2,7 +2,7 @@
 //!
 //! - [`Server`] binds the ports, serves, and drains when told to stop;
 //! - `engine`: a session for each client, statements that wait their turn, run on threads of their own and stop when
-//!   told to; `ingest`: rows that clients send; `plain`: rows that they are sent;
+//!   told to; `ingest`: rows that clients send;
 //! - `auth`: who a client is; `tls`: certificate and key; `connections`: ports and their connections;
 //! - `http`, `postgres`, `flight`: one folder for each protocol, none of which knows another.
 //!
@@ -23,7 +23,6 @@ mod http;
 mod ingest;
 mod metrics;
 mod options;
-mod plain;
 mod postgres;
 mod server;
 mod tls;

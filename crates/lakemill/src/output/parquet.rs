@@ -1,10 +1,12 @@
 //! `--format parquet`: one Parquet file per result.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use lakemill_query::Plain;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -16,6 +18,7 @@ const ROW_GROUP_ROWS_MAX: usize = 1 << 20;
 
 /// Writes a Parquet file.
 pub(super) struct Parquet<'a> {
+    plain: Plain,
     writer: Option<ArrowWriter<Box<dyn Write + Send + 'a>>>,
 }
 
@@ -26,16 +29,17 @@ impl<'a> Parquet<'a> {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
             .set_created_by(format!("lakemill {}", env!("CARGO_PKG_VERSION")))
             .build();
-        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties))
+        let plain = Plain::of(schema);
+        let writer = ArrowWriter::try_new(out, Arc::clone(plain.schema()), Some(properties))
             .context("this result cannot be written as parquet")?;
-        Ok(Self { writer: Some(writer) })
+        Ok(Self { plain, writer: Some(writer) })
     }
 }
 
 impl RowSink for Parquet<'_> {
     fn batch(&mut self, batch: &RecordBatch) -> Result<()> {
         if let Some(writer) = &mut self.writer {
-            writer.write(batch)?;
+            writer.write(&self.plain.batch(batch)?)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Every output format, read back where that can be done.
 
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
 use expect_test::expect;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -119,9 +119,10 @@ fn parquet_is_read_back() {
     let place = Place::new();
     let path = place.path("out.parquet");
     // The ending of the name chooses the format.
-    let rows = "SELECT value AS n, value % 7 AS k FROM generate_series(1, 200000)";
+    let rows = "SELECT value AS n, value % 7 AS k, 'a text' AS text FROM generate_series(1, 200000)";
     place.sql(rows, &["--output", path.to_str().unwrap()]).ok();
     let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
+    assert_eq!(reader.schema().field(2).data_type(), &DataType::Utf8);
     let sum: i64 = reader
         .build()
         .unwrap()

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
 use datafusion::common::Column;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::dml::CopyTo;
@@ -24,6 +23,7 @@ use super::write::rows;
 use crate::error::{Error, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::outcome::{Outcome, Summary};
+use crate::plain::plain_type;
 use crate::session::StatementScope;
 
 pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> Result<Outcome> {
@@ -37,7 +37,7 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     let LogicalPlan::Copy(sink) = scope.plan(statement).await? else {
         return Err(Error::internal("a COPY did not plan as one"));
     };
-    let sink = CopyTo { input: Arc::new(plain_texts(&sink.input).map_err(|error| scope.error(error))?), ..sink };
+    let sink = CopyTo { input: Arc::new(plain(&sink.input).map_err(|error| scope.error(error))?), ..sink };
     let is_folder = !sink.partition_by.is_empty() || target.ends_with('/') || !has_extension(&target);
     let ready = match is_folder {
         true => clear_folder(scope, &target, overwrite).await,
@@ -49,15 +49,14 @@ pub(super) async fn execute(scope: &StatementScope, copy: &CopyToStatement) -> R
     Ok(Outcome::Done(Summary::new(format!("wrote {} to {target}", rows(count))).with_rows(count)))
 }
 
-/// Texts and bytes in the types that every reader knows: files that carry Arrow's schema would name views otherwise, for
-/// which other programs have few functions.
-fn plain_texts(input: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+/// The rows in the types that every reader knows: files that carry Arrow's schema would name views otherwise.
+fn plain(input: &LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
     let columns = input.schema().iter().map(|(qualifier, field)| {
         let column = Expr::Column(Column::from((qualifier, field)));
-        match field.data_type() {
-            DataType::Utf8View => cast(column, DataType::Utf8).alias(field.name()),
-            DataType::BinaryView => cast(column, DataType::Binary).alias(field.name()),
-            _ => column,
+        let plain = plain_type(field.data_type());
+        match plain == *field.data_type() {
+            true => column,
+            false => cast(column, plain).alias(field.name()),
         }
     });
     LogicalPlanBuilder::from(input.clone()).project(columns.collect::<Vec<_>>())?.build()

@@ -3,6 +3,7 @@
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
 use lakemill_lake::TableName;
+use lakemill_query::Plain;
 use tonic::Status;
 
 use super::metadata::CATALOG;
@@ -11,7 +12,6 @@ use crate::cancel::Cancel;
 use crate::engine::Client;
 use crate::error::{Error, Result};
 use crate::ingest::Ingest;
-use crate::plain::Plain;
 
 /// What is made of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) async fn run(client: &Client, command: &CommandStatementIngest, sent:
     let way = way(client, command, &table).await?;
     let mut ingest = Ingest::begin(client, plain.schema(), |rows| statement(way, &table, plain.schema(), rows))?;
     while let Some(batch) = sent.batch().await? {
-        ingest.send(plain.batch(&batch)?).await?;
+        ingest.send(plain.batch(&batch).map_err(Error::from)?).await?;
     }
     let rows = ingest.finish(&Cancel::default()).await?;
     Ok(i64::try_from(rows).unwrap_or(i64::MAX))

@@ -124,7 +124,7 @@ async fn columns(client: &Client, name: &TableName) -> SchemaRef {
 
 /// The types that rows are sent in, with what the table says of NULL.
 fn without_views(columns: &Schema) -> Schema {
-    let plain = crate::plain::Plain::of(columns);
+    let plain = lakemill_query::Plain::of(columns);
     let fields = plain.schema().fields().iter().zip(columns.fields());
     let field = |(plain, own): (&Arc<Field>, &Arc<Field>)| plain.as_ref().clone().with_nullable(own.is_nullable());
     Schema::new_with_metadata(fields.map(field).collect::<Vec<_>>(), columns.metadata().clone())

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::sql::ActionCreatePreparedStatementResult;
 use bytes::Bytes;
 use lakemill_base::Stopwatch;
+use lakemill_query::Plain;
 use parking_lot::Mutex;
 
 use super::caller::Caller;
@@ -17,7 +18,6 @@ use super::query::{self, Statement};
 use super::rows::{Sent, schema_bytes};
 use crate::engine::{Client, Engine};
 use crate::error::{Error, Result};
-use crate::plain::Plain;
 
 /// Prepared statements that are kept.
 const STATEMENTS_MAX: usize = 10_000;

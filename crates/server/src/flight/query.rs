@@ -16,7 +16,7 @@ use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use bytes::Bytes;
 use datafusion::common::{DataFusionError, ScalarValue};
 use futures::StreamExt;
-use lakemill_query::{Parsed, StatementKind};
+use lakemill_query::{Parsed, Plain, StatementKind};
 use parking_lot::Mutex;
 use prost::Message;
 
@@ -26,7 +26,6 @@ use super::status::malformed;
 use crate::cancel::{Cancel, Reason};
 use crate::engine::{Answer, Client};
 use crate::error::{Error, Result};
-use crate::plain::Plain;
 
 /// A statement on its way: what a ticket carries, and what a prepared statement holds.
 #[derive(Clone, PartialEq, Message)]

@@ -13,11 +13,11 @@ use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use datafusion::common::DataFusionError;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
+use lakemill_query::Plain;
 use tonic::{Status, Streaming};
 
 use super::status::unreadable;
 use crate::error::{Error, Result};
-use crate::plain::Plain;
 
 /// The size that messages are kept near: clients take 4 MiB unless told otherwise.
 const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -29,7 +29,7 @@ pub(super) fn encode(schema: &Schema, batches: impl Stream<Item = Result<RecordB
     let plain = Plain::of(schema);
     let schema = Arc::clone(plain.schema());
     let pieces = batches.map(move |batch| {
-        let pieces = batch.and_then(|batch| plain.batch(&batch)).map(|batch| pieces(&batch));
+        let pieces = batch.and_then(|batch| Ok(plain.batch(&batch)?)).map(|batch| pieces(&batch));
         let pieces = pieces.map_err(|error| FlightError::from(Status::from(error)));
         stream::iter(match pieces {
             Ok(pieces) => pieces.into_iter().map(Ok).collect(),

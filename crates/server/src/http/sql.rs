@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use datafusion::common::ScalarValue;
 use futures::{Stream, StreamExt, stream};
-use lakemill_query::Summary;
+use lakemill_query::{Plain, Summary};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,7 +29,6 @@ use super::problem::{Problem, wrong_body};
 use crate::cancel::Cancel;
 use crate::engine::{Answer, Client, Rows};
 use crate::error::{Error, Result};
-use crate::plain::Plain;
 
 const JSON_LINES: &str = "application/x-ndjson";
 const ARROW_STREAM: &str = "application/vnd.apache.arrow.stream";
@@ -184,7 +183,7 @@ fn arrow_stream(
 ) -> Result<impl Stream<Item = Result<Bytes>>> {
     let plain = Plain::of(&schema);
     let writer = StreamWriter::try_new(Vec::new(), plain.schema()).map_err(datafusion::error::DataFusionError::from)?;
-    let batches = batches.map(move |batch| batch.and_then(|batch| plain.batch(&batch)));
+    let batches = batches.map(move |batch| batch.and_then(|batch| Ok(plain.batch(&batch)?)));
     Ok(stream::unfold((Some(writer), batches.boxed()), async |(writer, mut batches)| {
         let mut writer = writer?;
         let written = match batches.next().await {

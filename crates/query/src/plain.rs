@@ -1,7 +1,7 @@
-//! Rows in the types that every client of Arrow knows.
+//! Rows in the types that every program that knows Arrow or Parquet reads.
 //!
-//! The engine works with views and dictionaries, which clients of older Arrow versions and of some languages cannot
-//! read: texts and bytes leave as Utf8 and Binary, lists as List, dictionaries as their values. All columns are
+//! The engine works with views and dictionaries, which older Arrow versions and some languages cannot read, and for
+//! which others have few functions: texts and bytes leave as Utf8 and Binary, lists as List, dictionaries as their values. All columns are
 //! nullable: what a plan knows of NULL before it runs and what its operators say of it may differ, and clients compare.
 //!
 //! **Architecture invariant:** what is sent has the schema that was announced, whatever the operators gave.
@@ -20,18 +20,19 @@ const COLUMN_BYTES_MAX: usize = i32::MAX as usize;
 
 /// The plain form of a schema and of its batches.
 #[derive(Clone, Debug)]
-pub(crate) struct Plain {
+pub struct Plain {
     schema: SchemaRef,
 }
 
 impl Plain {
-    pub(crate) fn of(schema: &Schema) -> Self {
+    /// The plain form of rows of this schema.
+    pub fn of(schema: &Schema) -> Self {
         let fields: Vec<FieldRef> = schema.fields().iter().map(nullable).collect();
         Self { schema: Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())) }
     }
 
     /// The schema that batches get.
-    pub(crate) fn schema(&self) -> &SchemaRef {
+    pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
@@ -39,7 +40,7 @@ impl Plain {
     ///
     /// # Errors
     /// Invalid: more than 2 GiB of text in one column of the batch.
-    pub(crate) fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let fields = self.schema.fields().iter().zip(batch.columns());
         let columns = fields.map(|(field, column)| plain(field, column)).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -72,7 +73,8 @@ fn nullable(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(data_type).with_nullable(true))
 }
 
-fn plain_type(data_type: &DataType) -> DataType {
+/// The plain form of a type.
+pub(crate) fn plain_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
