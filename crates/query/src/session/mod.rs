@@ -1,4 +1,8 @@
 //! The session: a lake, DataFusion's context tuned for it, whose it is, and what USE, SET and PREPARE have changed.
+//!
+//! What other crates await of a session is `boxed`, and what a session is made of is behind a trait: whether a future may go
+//! to another thread is then known by a name, and not proven anew, through all of DataFusion's types, wherever a session is
+//! held. That took minutes of a build.
 
 mod catalog;
 mod config;
@@ -12,6 +16,7 @@ mod planner;
 mod principal;
 mod rewrite;
 mod scope;
+mod temporary;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,7 +29,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use lakemill_base::Clock;
 use lakemill_lake::{DEFAULT_NAMESPACE, Lake, ModelName, TableName};
 use parking_lot::RwLock;
@@ -39,6 +44,7 @@ pub use principal::{Auditor, Principal};
 pub(crate) use scope::{
     ModelArgument, StatementScope, digest, full_name, ident_position, position_of, spanned_position,
 };
+pub(crate) use temporary::{Temporaries, Temporary};
 
 use crate::dialect::{Grammar, Parsed, parse_script};
 use crate::error::{Error, Result};
@@ -87,10 +93,21 @@ impl SessionOptions {
     }
 }
 
-/// A session. Clones share its variables, its temporary tables and its prepared statements.
+/// A session. Clones share its variables, its temporary relations and its prepared statements.
 #[derive(Clone, Debug)]
 pub struct Session {
-    inner: Arc<SessionInner>,
+    parts: Arc<dyn Parts>,
+}
+
+/// What a session is made of, behind a name that says that it may go to other threads.
+trait Parts: std::fmt::Debug + Send + Sync {
+    fn get(&self) -> &SessionInner;
+}
+
+impl Parts for SessionInner {
+    fn get(&self) -> &SessionInner {
+        self
+    }
 }
 
 struct SessionInner {
@@ -102,8 +119,7 @@ struct SessionInner {
     models: Arc<SessionModels>,
     extension: Extension,
     access: Access,
-    /// Tables that live in memory and end with the session.
-    temporary: RwLock<HashMap<TableName, Arc<dyn TableProvider>>>,
+    temporary: Temporaries,
 }
 
 impl std::fmt::Debug for SessionInner {
@@ -130,29 +146,34 @@ impl Session {
             models: Arc::default(),
             extension: Extension::default(),
             access: Access::Open,
-            temporary: RwLock::default(),
+            temporary: Temporaries::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { parts: Arc::new(inner) })
     }
 
     /// A session for another client: it shares the lake, the memory limit and the models that are loaded; variables,
-    /// temporary tables and prepared statements are its own. Its variables begin as this session's are now. It is the
+    /// temporary relations and prepared statements are its own. Its variables begin as this session's are now. It is the
     /// same user's; where nobody has logged in, it has a lock of its own.
     #[must_use]
     pub fn client(&self) -> Self {
-        self.another(self.state(), self.inner.extension.clone(), self.inner.access.for_client())
+        self.another(
+            self.state(),
+            self.inner().extension.clone(),
+            self.inner().access.for_client(),
+            Temporaries::default(),
+        )
     }
 
     /// A session for a client that is this user.
     #[must_use]
     pub fn client_as(&self, principal: Principal) -> Self {
-        self.another(self.state(), self.inner.extension.clone(), Access::of(principal))
+        self.another(self.state(), self.inner().extension.clone(), Access::of(principal), Temporaries::default())
     }
 
     /// A session for a client that has yet to say who it is: until [`Session::log_in`] every statement is refused.
     #[must_use]
     pub fn locked(&self) -> Self {
-        self.another(self.state(), self.inner.extension.clone(), Access::locked())
+        self.another(self.state(), self.inner().extension.clone(), Access::locked(), Temporaries::default())
     }
 
     /// Makes a locked session this user's, and what [`Session::extended`] has made of it. That is done once.
@@ -160,14 +181,14 @@ impl Session {
     /// # Errors
     /// Internal: the session is somebody's already, or is locked to nobody.
     pub fn log_in(&self, principal: Principal) -> Result<()> {
-        match &self.inner.access {
+        match &self.inner().access {
             Access::User(user) if user.set(principal).is_ok() => Ok(()),
             _ => Err(Error::internal("a session is logged into twice")),
         }
     }
 
     /// The same client's session with schemas of a face's own, and with the functions that `set_up` registers: who logs
-    /// into one has logged into both.
+    /// into one has logged into both, and temporary relations are of both.
     ///
     /// # Errors
     /// What `set_up` gives.
@@ -178,22 +199,27 @@ impl Session {
     ) -> Result<Self> {
         let context = SessionContext::new_with_state(self.state());
         set_up(&context)?;
-        Ok(self.another(context.state(), extension, self.inner.access.clone()))
+        let temporary = self.inner().temporary.clone();
+        Ok(self.another(context.state(), extension, self.inner().access.clone(), temporary))
     }
 
-    fn another(&self, state: SessionState, extension: Extension, access: Access) -> Self {
+    fn another(&self, state: SessionState, extension: Extension, access: Access, temporary: Temporaries) -> Self {
         let inner = SessionInner {
-            lake: self.inner.lake.clone(),
-            options: self.inner.options.clone(),
+            lake: self.inner().lake.clone(),
+            options: self.inner().options.clone(),
             context: SessionContext::new_with_state(state),
-            namespace: RwLock::new(self.inner.options.default_namespace.clone()),
+            namespace: RwLock::new(self.inner().options.default_namespace.clone()),
             prepared: RwLock::default(),
-            models: Arc::clone(&self.inner.models),
+            models: Arc::clone(&self.inner().models),
             extension,
             access,
-            temporary: RwLock::default(),
+            temporary,
         };
-        Self { inner: Arc::new(inner) }
+        Self { parts: Arc::new(inner) }
+    }
+
+    fn inner(&self) -> &SessionInner {
+        self.parts.get()
     }
 
     /// The user whose session it is; `None`: nobody's in particular, and everything is allowed.
@@ -201,7 +227,7 @@ impl Session {
     /// # Errors
     /// Denied: nobody has logged in.
     pub fn principal(&self) -> Result<Option<&Principal>> {
-        self.inner.access.principal()
+        self.inner().access.principal()
     }
 
     /// Parses a script. Nothing is looked up yet.
@@ -209,7 +235,7 @@ impl Session {
     /// # Errors
     /// What the grammar does not allow, with its line and column.
     pub fn parse(&self, script: &str) -> Result<Vec<Parsed>> {
-        let in_memory = self.inner.options.create_tables_in_memory;
+        let in_memory = self.inner().options.create_tables_in_memory;
         parse_script(script, &self.namespace(), if in_memory { Grammar::DataFusion } else { Grammar::Lake })
     }
 
@@ -219,7 +245,7 @@ impl Session {
     /// # Errors
     /// Whatever was wrong, with its line and column in the script where that is known.
     pub async fn execute(&self, parsed: &Parsed, observer: Arc<dyn Observer>) -> Result<Executed> {
-        statement::execute(self, parsed, observer).await
+        statement::execute(self, parsed, observer).boxed().await
     }
 
     /// A model made ready for rows that come one by one; `name` may have its namespace before it, and without a
@@ -232,8 +258,8 @@ impl Session {
             Some((namespace, model)) => ModelName::new(namespace, model),
             None => ModelName::new(self.namespace(), name),
         };
-        self.may_predict(&name).await?;
-        Box::pin(Scorer::load(self, &name, version)).await
+        self.may_predict(&name).boxed().await?;
+        Scorer::load(self, &name, version).boxed().await
     }
 
     /// The columns of a relation. Unlike a statement it leaves no trace in the audit log.
@@ -241,7 +267,7 @@ impl Session {
     /// # Errors
     /// Not found; Denied; what is wrong with a view.
     pub async fn columns(&self, name: &TableName) -> Result<SchemaRef> {
-        Box::pin(statement::columns(self, name)).await
+        statement::columns(self, name).boxed().await
     }
 
     /// What a statement takes and gives, without running it.
@@ -249,7 +275,7 @@ impl Session {
     /// # Errors
     /// Whatever planning finds wrong.
     pub async fn describe(&self, parsed: &Parsed) -> Result<Description> {
-        Box::pin(statement::describe(self, parsed)).await
+        statement::describe(self, parsed).boxed().await
     }
 
     /// Plans a query for somebody else to run, such as a scheduler that sends parts of it elsewhere: the plan, whose
@@ -258,7 +284,7 @@ impl Session {
     /// # Errors
     /// Invalid: the statement is no query, or is wrong.
     pub async fn plan(&self, parsed: &Parsed) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
-        Box::pin(statement::plan(self, parsed)).await
+        statement::plan(self, parsed).boxed().await
     }
 
     /// Runs a script and gives the rows of its last statement, none where that has no rows.
@@ -279,22 +305,22 @@ impl Session {
 
     /// The memory that statements hold now, in bytes.
     pub fn memory_used_bytes(&self) -> usize {
-        self.inner.context.runtime_env().memory_pool.reserved()
+        self.inner().context.runtime_env().memory_pool.reserved()
     }
 
     /// The lake.
     pub fn lake(&self) -> &Lake {
-        &self.inner.lake
+        &self.inner().lake
     }
 
     /// The options it was opened with.
     pub fn options(&self) -> &SessionOptions {
-        &self.inner.options
+        &self.inner().options
     }
 
     /// The namespace of names that give none.
     pub fn namespace(&self) -> String {
-        self.inner.namespace.read().clone()
+        self.inner().namespace.read().clone()
     }
 
     /// The number of threads that queries and training use.
@@ -304,16 +330,16 @@ impl Session {
 
     /// The clock that stamps lineage.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.inner.lake.options().clock
+        &self.inner().lake.options().clock
     }
 
     /// DataFusion's state as the session's variables have made it.
     pub(crate) fn state(&self) -> SessionState {
-        self.inner.context.state()
+        self.inner().context.state()
     }
 
     pub(crate) fn context(&self) -> &SessionContext {
-        &self.inner.context
+        &self.inner().context
     }
 
     /// Makes `bytes` the most memory that statements take together from now on; `None`: what the session was opened
@@ -322,8 +348,8 @@ impl Session {
     /// # Errors
     /// If the spill folder cannot be used.
     pub(crate) fn set_memory_limit(&self, bytes: Option<usize>) -> Result<()> {
-        let pool = MemoryLimit::new(bytes.or(self.inner.options.memory_bytes)).pool();
-        let state = self.inner.context.state_ref();
+        let pool = MemoryLimit::new(bytes.or(self.inner().options.memory_bytes)).pool();
+        let state = self.inner().context.state_ref();
         let mut state = state.write();
         let runtime = RuntimeEnvBuilder::from_runtime_env(state.runtime_env()).with_memory_pool(pool).build_arc()?;
         *state = SessionStateBuilder::from(state.clone()).with_runtime_env(runtime).build();
@@ -332,34 +358,34 @@ impl Session {
 
     /// Makes `namespace` that of names that give none, as USE does; it is not asked whether it exists.
     pub fn set_namespace(&self, namespace: String) {
-        *self.inner.namespace.write() = namespace;
+        *self.inner().namespace.write() = namespace;
     }
 
     /// Makes a table known to this session alone, in the namespace of names that give none.
     pub fn add_temporary(&self, name: &str, table: Arc<dyn TableProvider>) {
-        self.inner.temporary.write().insert(TableName::new(self.namespace(), name), table);
+        self.inner().temporary.insert(TableName::new(self.namespace(), name), Temporary::Table(table));
     }
 
     /// Forgets a table of this session.
     pub fn remove_temporary(&self, name: &str) {
-        self.inner.temporary.write().remove(&TableName::new(self.namespace(), name));
+        self.inner().temporary.remove(&TableName::new(self.namespace(), name));
     }
 
-    pub(crate) fn temporary(&self) -> &RwLock<HashMap<TableName, Arc<dyn TableProvider>>> {
-        &self.inner.temporary
+    pub(crate) fn temporary(&self) -> &Temporaries {
+        &self.inner().temporary
     }
 
     /// What a face has added.
     pub(crate) fn extension(&self) -> &Extension {
-        &self.inner.extension
+        &self.inner().extension
     }
 
     /// The models that were loaded so far.
     pub(crate) fn models(&self) -> &SessionModels {
-        &self.inner.models
+        &self.inner().models
     }
 
     pub(crate) fn prepared(&self) -> &RwLock<HashMap<String, Parsed>> {
-        &self.inner.prepared
+        &self.inner().prepared
     }
 }

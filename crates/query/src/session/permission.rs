@@ -7,6 +7,7 @@
 //! **Architecture invariant:** what a user may not read is never pinned, so that no plan of that user can scan it,
 //! whatever way leads to its name.
 
+use futures::FutureExt;
 use lakemill_base::ErrorKind;
 use lakemill_lake::{
     AuditEntry, ModelEntry, ModelName, Privilege, RelationSummary, Rights, Securable, SecurableKind, TableName,
@@ -58,8 +59,7 @@ impl Session {
     /// # Errors
     /// Unavailable: the catalog does not answer.
     pub async fn namespaces(&self) -> Result<Vec<String>> {
-        let rights = self.rights().await?;
-        self.namespaces_for(rights.as_ref()).await
+        async { self.namespaces_for(self.rights().await?.as_ref()).await }.boxed().await
     }
 
     /// The relations of a namespace that the session's user may know of.
@@ -67,8 +67,7 @@ impl Session {
     /// # Errors
     /// Unavailable: the catalog does not answer.
     pub async fn relations(&self, namespace: &str) -> Result<Vec<RelationSummary>> {
-        let rights = self.rights().await?;
-        self.relations_for(rights.as_ref(), namespace).await
+        async { self.relations_for(self.rights().await?.as_ref(), namespace).await }.boxed().await
     }
 
     /// The newest versions of the models that the session's user may know of.
@@ -76,8 +75,7 @@ impl Session {
     /// # Errors
     /// Unavailable: the catalog does not answer.
     pub async fn visible_models(&self) -> Result<Vec<ModelEntry>> {
-        let rights = self.rights().await?;
-        self.models_for(rights.as_ref()).await
+        async { self.models_for(self.rights().await?.as_ref()).await }.boxed().await
     }
 
     /// Whether the session's user has the role `admin`, or there is no user.
@@ -85,7 +83,7 @@ impl Session {
     /// # Errors
     /// Unavailable: the catalog does not answer.
     pub async fn is_admin(&self) -> Result<bool> {
-        Ok(self.rights().await?.is_none_or(|rights| rights.is_admin()))
+        Ok(self.rights().boxed().await?.is_none_or(|rights| rights.is_admin()))
     }
 
     pub(crate) async fn namespaces_for(&self, rights: Option<&Rights>) -> Result<Vec<String>> {
@@ -96,7 +94,12 @@ impl Session {
 
     pub(crate) async fn relations_for(&self, rights: Option<&Rights>, namespace: &str) -> Result<Vec<RelationSummary>> {
         let mut relations = self.lake().list(namespace).await?;
-        relations.retain(|relation| rights.is_none_or(|rights| rights.sees(&Securable::table(&relation.name))));
+        let temporary = self.temporary();
+        relations.retain(|relation| {
+            rights.is_none_or(|rights| rights.sees(&Securable::table(&relation.name)))
+                && !temporary.contains(&relation.name)
+        });
+        relations.extend(temporary.list(namespace));
         Ok(relations)
     }
 
@@ -223,7 +226,7 @@ impl StatementScope {
     /// Invalid, naming what may be reached; Denied.
     pub(crate) async fn check_location(&self, location: &str) -> Result<()> {
         self.permit_admin("read and write files of the server").await?;
-        self.session().inner.options.check_location(location)
+        self.session().options().check_location(location)
     }
 
     /// Makes the user the owner of what the statement has made.

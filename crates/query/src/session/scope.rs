@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::catalog::{LakeCatalogs, MemoryCatalogs, Pins};
 use super::rewrite::{FileFunction, pin_names, pinned_file, pinned_version};
-use super::{Session, order_all};
+use super::{Session, Temporary, order_all};
 use crate::dialect::{Listing, Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
 use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
@@ -354,9 +354,13 @@ impl StatementScope {
             return Ok(pinned);
         }
         if at == At::Latest
-            && let Some(temporary) = self.session.temporary().read().get(name).cloned()
+            && let Some(temporary) = self.session.temporary().get(name)
         {
-            return Ok(self.pins.pin(key, temporary));
+            let provider = match temporary {
+                Temporary::Table(table) => table,
+                Temporary::View(view) => self.view(&view, position, depth).await?,
+            };
+            return Ok(self.pins.pin(key, provider));
         }
         self.may_read(name, position).await?;
         let relation = self.lake().resolve(name, at).await.map_err(|error| self.locate(error.into(), position))?;

@@ -17,7 +17,7 @@ use super::write::{record, rows, write};
 use crate::dialect::normalized;
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, Summary};
-use crate::session::{StatementScope, position_of};
+use crate::session::{StatementScope, Temporary, position_of};
 
 pub(super) async fn execute(scope: &StatementScope, create: &CreateTable) -> Result<Outcome> {
     refuse_extras(create)?;
@@ -88,7 +88,7 @@ async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &Table
 
 /// A table that lives in memory and ends with the session.
 async fn temporary(scope: &StatementScope, create: &CreateTable, name: TableName) -> Result<Outcome> {
-    let known = scope.session().temporary().read().contains_key(&name);
+    let known = scope.session().temporary().contains(&name);
     if known && create.if_not_exists {
         return Ok(Outcome::Done(Summary::new(format!("temporary table {name} exists already; nothing to do"))));
     }
@@ -110,7 +110,7 @@ async fn temporary(scope: &StatementScope, create: &CreateTable, name: TableName
     let count: usize = batches.iter().map(|batch| batch.num_rows()).sum();
     let table = MemTable::try_new(schema, vec![batches]).map_err(|error| scope.error(error))?;
     let message = format!("created temporary table {name} with {}", rows(count as u64));
-    scope.session().temporary().write().insert(name, Arc::new(table));
+    scope.session().temporary().insert(name, Temporary::Table(Arc::new(table)));
     Ok(Outcome::Done(Summary::new(message).with_rows(count as u64)))
 }
 

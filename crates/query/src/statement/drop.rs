@@ -1,6 +1,6 @@
 //! `DROP {TABLE | VIEW | SCHEMA} [IF EXISTS] name, ..`
 
-use lakemill_lake::{At, Relation};
+use lakemill_lake::{At, Relation, RelationKind, TableName};
 use sqlparser::ast::{ObjectName, ObjectType};
 
 use super::namespace;
@@ -29,8 +29,8 @@ pub(super) async fn execute(
 
 async fn table(scope: &StatementScope, object: &ObjectName, if_exists: bool) -> Result<Summary> {
     let name = scope.table_name(object)?;
-    if scope.session().temporary().write().remove(&name).is_some() {
-        return Ok(Summary::new(format!("dropped temporary table {name}")));
+    if let Some(summary) = temporary(scope, &name, RelationKind::Table)? {
+        return Ok(summary);
     }
     let dropped = match scope.lake().find(&name, At::Latest).await? {
         Some(Relation::View(_)) => return Err(Error::invalid(format!("'{name}' is a view; write DROP VIEW {name}"))),
@@ -45,6 +45,9 @@ async fn table(scope: &StatementScope, object: &ObjectName, if_exists: bool) -> 
 
 async fn view(scope: &StatementScope, object: &ObjectName, if_exists: bool) -> Result<Summary> {
     let name = scope.table_name(object)?;
+    if let Some(summary) = temporary(scope, &name, RelationKind::View)? {
+        return Ok(summary);
+    }
     if let Some(Relation::Table(_) | Relation::External(_)) = scope.lake().find(&name, At::Latest).await? {
         return Err(Error::invalid(format!("'{name}' is a table; write DROP TABLE {name}")));
     }
@@ -52,4 +55,19 @@ async fn view(scope: &StatementScope, object: &ObjectName, if_exists: bool) -> R
         true => format!("dropped view {name}"),
         false => format!("there is no view {name}; nothing to do"),
     }))
+}
+
+/// Drops what the session keeps for itself, if it has such a thing.
+fn temporary(scope: &StatementScope, name: &TableName, wanted: RelationKind) -> Result<Option<Summary>> {
+    let temporaries = scope.session().temporary();
+    let Some(known) = temporaries.get(name) else { return Ok(None) };
+    let kind = known.kind().as_str();
+    if known.kind() != wanted {
+        return Err(Error::invalid(format!(
+            "'{name}' is a temporary {kind}; write DROP {} {name}",
+            kind.to_uppercase()
+        )));
+    }
+    temporaries.remove(name);
+    Ok(Some(Summary::new(format!("dropped temporary {kind} {name}"))))
 }

@@ -27,7 +27,7 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
         return Err(Error::invalid("INSERT needs rows: VALUES (..) or a query"));
     };
     let name = scope.table_name(object)?;
-    let temporary = scope.session().temporary().read().get(&name).cloned();
+    let temporary = scope.session().temporary().table(&name);
     let schema = target_schema(scope, object).await?;
     let columns = insert_columns(scope, insert, &schema)?;
     let plan = scope.plan_query(source).await?;
@@ -70,7 +70,7 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
 
 async fn target_schema(scope: &StatementScope, object: &ObjectName) -> Result<SchemaRef> {
     let name = scope.table_name(object)?;
-    if let Some(table) = scope.session().temporary().read().get(&name) {
+    if let Some(table) = scope.session().temporary().table(&name) {
         return Ok(table.schema());
     }
     Ok(target_table(scope, &named(object), &name).await?.schema)

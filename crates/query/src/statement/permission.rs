@@ -131,6 +131,9 @@ async fn creates_table(scope: &StatementScope, create: &CreateTable) -> Result<(
 }
 
 async fn creates_view(scope: &StatementScope, create: &CreateView) -> Result<()> {
+    if create.temporary {
+        return Ok(());
+    }
     let name = Securable::table(&scope.table_name(&create.name)?);
     makes(scope, &name, create.or_replace, position_of(&create.name)).await
 }
@@ -138,7 +141,7 @@ async fn creates_view(scope: &StatementScope, create: &CreateView) -> Result<()>
 async fn inserts(scope: &StatementScope, insert: &Insert) -> Result<()> {
     let TableObject::TableName(object) = &insert.table else { return Ok(()) };
     // As INSERT itself looks the name up: what the session keeps for itself comes first.
-    if scope.session().temporary().read().contains_key(&scope.table_name(object)?) {
+    if is_temporary(scope, object)? {
         return Ok(());
     }
     needs(scope, object, Privilege::Insert).await?;
@@ -195,7 +198,7 @@ async fn drops(scope: &StatementScope, kind: ObjectType, if_exists: bool, names:
     for object in names {
         match kind {
             ObjectType::Schema => drops_namespace(scope, object).await?,
-            ObjectType::Table if is_temporary(scope, object)? => {}
+            ObjectType::Table | ObjectType::View if is_temporary(scope, object)? => {}
             ObjectType::Table | ObjectType::View => owned_table(scope, object, if_exists).await?,
             // Not supported.
             _ => {}
@@ -205,7 +208,7 @@ async fn drops(scope: &StatementScope, kind: ObjectType, if_exists: bool, names:
 }
 
 fn is_temporary(scope: &StatementScope, object: &ObjectName) -> Result<bool> {
-    Ok(scope.session().temporary().read().contains_key(&scope.table_name(object)?))
+    Ok(scope.session().temporary().contains(&scope.table_name(object)?))
 }
 
 async fn drops_namespace(scope: &StatementScope, name: &ObjectName) -> Result<()> {

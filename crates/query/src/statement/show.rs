@@ -51,18 +51,15 @@ pub(super) async fn tables(
     };
     for namespace in &namespaces {
         for relation in scope.session().relations_for(rights, namespace).await? {
-            let kind = match relation.kind {
-                RelationKind::Table => "table",
-                RelationKind::View => "view",
-                RelationKind::External => "external table",
+            let kind = match (relation.kind, scope.session().temporary().contains(&relation.name)) {
+                (RelationKind::Table, false) => "table",
+                (RelationKind::Table, true) => "temporary table",
+                (RelationKind::View, false) => "view",
+                (RelationKind::View, true) => "temporary view",
+                (RelationKind::External, _) => "external table",
             };
             add(namespace, &relation.name.table, kind)?;
         }
-    }
-    let mut temporary: Vec<_> = scope.session().temporary().read().keys().cloned().collect();
-    temporary.sort();
-    for name in temporary.iter().filter(|name| namespaces.contains(&name.namespace)) {
-        add(&name.namespace, &name.table, "temporary table")?;
     }
     rows_of(text_batch(vec![("namespace", spaces), ("name", names), ("kind", kinds)])?)
 }

@@ -1,8 +1,8 @@
-//! `CREATE [OR REPLACE] VIEW [IF NOT EXISTS] v [(columns)] AS query`
+//! `CREATE [OR REPLACE] [TEMP] VIEW [IF NOT EXISTS] v [(columns)] AS query`
 
 use std::ops::ControlFlow;
 
-use lakemill_lake::Securable;
+use lakemill_lake::{Securable, TableName, ViewEntry};
 use sqlparser::ast::{CreateView, Ident, ObjectName, Query, TableFactor, VisitMut, VisitorMut};
 
 use super::create_table::refuse_unnamed_columns;
@@ -11,18 +11,19 @@ use crate::dialect::{Names, file_name, normalized};
 use crate::error::{Error, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::outcome::{Outcome, Summary};
-use crate::session::{StatementScope, digest, full_name, position_of};
+use crate::session::{StatementScope, Temporary, digest, full_name, position_of};
 
 pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Result<Outcome> {
-    if create.materialized || create.temporary {
-        return Err(Error::invalid(
-            "materialized and temporary views are not supported; CREATE TABLE .. AS keeps the rows",
-        ));
+    if create.materialized {
+        return Err(Error::invalid("materialized views are not supported; CREATE TABLE .. AS keeps the rows"));
     }
     let name = scope.table_name(&create.name)?;
     let plan = scope.plan_query(&create.query).await?;
     refuse_unnamed_columns(&plan)?;
     let text = view_text(scope, create, &name.namespace, plan.schema().fields().len())?;
+    if create.temporary {
+        return temporary(scope, create, name, text);
+    }
     let locate = |error: lakemill_lake::Error| scope.locate(error.into(), position_of(&create.name));
     let made = scope.lake().create_view(&name, &text, create.or_replace, create.if_not_exists).await.map_err(locate)?;
     if !made {
@@ -32,6 +33,22 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Resul
     scope.record_write(ObjectRef::table(full_name(&name)), ObjectVersion::Fingerprint(digest(&text)));
     record(scope, &name, "view", 0).await?;
     Ok(Outcome::Done(Summary::new(format!("created view {name}"))))
+}
+
+/// A view that ends with the session.
+fn temporary(scope: &StatementScope, create: &CreateView, name: TableName, sql: String) -> Result<Outcome> {
+    let temporaries = scope.session().temporary();
+    if temporaries.contains(&name) && create.if_not_exists {
+        return Ok(Outcome::Done(Summary::new(format!("temporary view {name} exists already; nothing to do"))));
+    }
+    if temporaries.contains(&name) && !create.or_replace {
+        let error =
+            Error::new(lakemill_base::ErrorKind::Conflict, format!("temporary relation '{name}' exists already"));
+        return Err(scope.locate(error, position_of(&create.name)));
+    }
+    let message = format!("created temporary view {name}");
+    temporaries.insert(name.clone(), Temporary::View(ViewEntry { name, sql, created_ms: 0 }));
+    Ok(Outcome::Done(Summary::new(message)))
 }
 
 /// The query as it is kept. It is the user's text where that means the same from within the view's namespace;
