@@ -8,7 +8,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::expr::{Exists, InList, InSubquery};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, Subquery, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::parser::Statement as DFStatement;
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{
@@ -50,9 +52,15 @@ pub(super) async fn expressions(
     ) {
         return Err(Error::invalid("aggregates and window functions cannot stand here; use a subquery"));
     }
+    let schema = Arc::clone(projection.input.schema());
+    let context = SimplifyContext::builder().with_schema(Arc::clone(&schema)).with_current_time().build();
+    let simplifier = ExprSimplifier::new(context);
     let mut planned = Vec::with_capacity(projection.expr.len());
     for expr in projection.expr {
-        planned.push(without_subqueries(scope, expr.unalias()).await?);
+        let expr = without_subqueries(scope, expr.unalias()).await?;
+        // Files are skipped by comparing their bounds with constants, which are of the column's type after this.
+        let plain = simplifier.coerce(expr, &schema).and_then(|expr| simplifier.simplify(expr));
+        planned.push(plain.map_err(|error| scope.error(error))?);
     }
     Ok(planned)
 }
