@@ -100,6 +100,10 @@ pub(crate) fn parse_model(parser: &mut Parser<'_>) -> Result<Expr, ParserError> 
     {
         version = Some(parse_version(number, last.span.start)?);
         last.value = name.to_string();
+    } else if let Some((number, at)) = at_word(parser) {
+        // Behind a quoted name it is a word of its own.
+        parser.next_token();
+        version = Some(parse_version(&number, at)?);
     } else if parser.consume_token(&Token::AtSign)
         || parser.parse_keywords(&[Keyword::VERSION, Keyword::AS, Keyword::OF])
     {
@@ -121,6 +125,17 @@ pub(crate) fn parse_model(parser: &mut Parser<'_>) -> Result<Expr, ParserError> 
         },
     };
     Ok(Expr::Prefixed { prefix, value: Box::new(value) })
+}
+
+/// `@3`, where the dialect takes it for one word.
+fn at_word(parser: &Parser<'_>) -> Option<(String, Location)> {
+    let next = parser.peek_token();
+    match &next.token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            Some((word.value.strip_prefix('@')?.to_owned(), next.span.start))
+        }
+        _ => None,
+    }
 }
 
 fn as_ident_mut(part: &mut sqlparser::ast::ObjectNamePart) -> Option<&mut Ident> {
