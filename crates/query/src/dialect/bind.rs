@@ -10,7 +10,10 @@ use arrow::array::Array;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use lakemill_lake::sql_type;
-use sqlparser::ast::{Array as ArrayLiteral, CastKind, DataType as SqlType, Expr, Value, ValueWithSpan, VisitorMut};
+use sqlparser::ast::{
+    Array as ArrayLiteral, ArrayElemTypeDef, CastKind, DataType as SqlType, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, LimitClause, Query, Value, ValueWithSpan, VisitorMut,
+};
 use sqlparser::parser::Parser;
 
 use super::grammar::LakemillDialect;
@@ -64,6 +67,14 @@ impl Parsed {
         let mut typed = self.clone();
         visit(&mut typed.ast, &mut Type { types: &types });
         Ok(typed)
+    }
+
+    /// The types that the text itself says, in `CAST($1 AS INT)` and `LIMIT $2`: DataFusion does not look there.
+    pub(crate) fn written_types(&self) -> Vec<(usize, SqlType)> {
+        let mut ast = self.ast.clone();
+        let mut written = Written(Vec::new());
+        visit(&mut ast, &mut written);
+        written.0
     }
 }
 
@@ -126,6 +137,35 @@ impl VisitorMut for Substitute<'_> {
     }
 }
 
+struct Written(Vec<(usize, SqlType)>);
+
+impl Written {
+    fn note(&mut self, expr: &Expr, data_type: &SqlType) {
+        if let Some(number) = placeholder(expr).and_then(number) {
+            self.0.push((number, data_type.clone()));
+        }
+    }
+}
+
+impl VisitorMut for Written {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let Some(LimitClause::LimitOffset { limit, offset, .. }) = &query.limit_clause {
+            let counts = limit.iter().chain(offset.as_ref().map(|offset| &offset.value));
+            counts.for_each(|count| self.note(count, &SqlType::BigInt(None)));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr, data_type, .. } = expr {
+            self.note(expr, data_type);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 struct Type<'a> {
     types: &'a [Option<SqlType>],
 }
@@ -138,7 +178,28 @@ impl VisitorMut for Type<'_> {
         if let Some(data_type) = known {
             *expr = cast_to(expr.clone(), data_type.clone());
         }
+        // A list that its sender has no type for is one of texts.
+        if let Some(list) = searched_list(expr).filter(|list| placeholder(list).is_some()) {
+            let texts = SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(SqlType::Varchar(None)), None));
+            *list = cast_to(list.clone(), texts);
+        }
         ControlFlow::Continue(())
+    }
+}
+
+/// The list of `x = ANY(list)` and `array_contains(list, x)`.
+fn searched_list(expr: &mut Expr) -> Option<&mut Expr> {
+    match expr {
+        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => Some(right),
+        Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) => {
+            let name = name.0.last()?.as_ident()?.value.to_ascii_lowercase();
+            let first = list.args.first_mut().filter(|_| ["array_contains", "array_has"].contains(&name.as_str()))?;
+            match first {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(list)) => Some(list),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! Not here: names are not resolved and nothing is planned.
 
 mod bind;
+mod columns;
 mod grammar;
 mod own;
 mod paths;

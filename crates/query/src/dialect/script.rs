@@ -8,6 +8,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::columns::quote_index_names;
 use super::grammar::LakemillDialect;
 use super::own::{OwnStatement, parse_own};
 use super::places::place_paths;
@@ -219,6 +220,7 @@ fn tokens_of(text: &str) -> Result<Vec<TokenWithSpan>> {
         .tokenize_with_location()
         .map_err(|error| parse_error(ParserError::from(error)))?;
     angle_bracket_structs(&mut tokens);
+    quote_index_names(&mut tokens);
     Ok(tokens)
 }
 

@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DFStatement;
 use lakemill_lake::TableName;
-use sqlparser::ast::{Ident, ObjectName, SetExpr, Statement};
+use sqlparser::ast::{DataType as SqlType, Ident, ObjectName, SetExpr, Statement};
 
 use super::insert::filled_columns;
 use super::outcome;
@@ -21,6 +21,13 @@ use crate::session::{Session, StatementScope};
 /// See [`Session::describe`].
 pub(crate) async fn describe(session: &Session, parsed: &Parsed) -> Result<Description> {
     let mut described = described(session, parsed).await?;
+    if described.parameters.iter().any(Option::is_none) {
+        for (number, data_type) in written(session, parsed).await? {
+            if let Some(unknown) = described.parameters.get_mut(number - 1).filter(|known| known.is_none()) {
+                *unknown = Some(data_type);
+            }
+        }
+    }
     if described.columns.is_some() && described.parameters.iter().any(Option::is_none) {
         // What nothing tells is taken for a text, as PostgreSQL does; columns made of it follow.
         let text = |known: &Option<DataType>| known.is_none().then_some(DataType::Utf8);
@@ -30,6 +37,21 @@ pub(crate) async fn describe(session: &Session, parsed: &Parsed) -> Result<Descr
         }
     }
     Ok(described)
+}
+
+/// The types that the text says of its parameters, as Arrow's: those of casts of NULL.
+async fn written(session: &Session, parsed: &Parsed) -> Result<Vec<(usize, DataType)>> {
+    let written = parsed.written_types();
+    let cast = |(place, (_, data_type)): (usize, &(usize, SqlType))| format!("CAST(NULL AS {data_type}) AS c{place}");
+    let casts: Vec<String> = written.iter().enumerate().map(cast).collect();
+    let Some(query) = (!casts.is_empty()).then(|| format!("SELECT {}", casts.join(", "))) else {
+        return Ok(Vec::new());
+    };
+    let statements = session.parse(&query)?;
+    let Some(statement) = statements.first() else { return Ok(Vec::new()) };
+    let columns = described(session, statement).await?.columns;
+    let fields = columns.iter().flat_map(|columns| columns.fields().iter());
+    Ok(written.iter().zip(fields).map(|((number, _), field)| (*number, field.data_type().clone())).collect())
 }
 
 async fn described(session: &Session, parsed: &Parsed) -> Result<Description> {

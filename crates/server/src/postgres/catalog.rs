@@ -54,7 +54,7 @@ impl Template {
         let session = self.session.client();
         let info = LakeInfo { session: session.clone() };
         let schema = PgCatalogSchemaProvider::try_new(info, Arc::clone(&self.tables), EmptyContextProvider)?;
-        let catalog = Arc::new(relations::Catalog::over(schema)?);
+        let catalog = Arc::new(relations::Catalog::over(session.clone(), schema)?);
         let extended = session.extended(Extension::default().with_schema("pg_catalog", catalog), |context| {
             context.register_udf(functions::session_user(session.clone()));
             Ok(())

@@ -6,9 +6,9 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListBuilder, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder};
 use arrow::datatypes::{DataType, Field};
-use datafusion::common::ScalarValue;
+use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, create_udf,
@@ -16,14 +16,20 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use lakemill_query::Session;
 
-use super::own::SERVER_VERSION;
+use super::own::{self, SERVER_VERSION};
 
 /// What a function answers, whatever it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Answer {
     True,
+    False,
     NoText,
     NoOid,
+    NoNumber,
+    /// The value of a setting, whose name is given.
+    Setting,
+    /// What it is given second.
+    Second,
     Text(String),
     /// The namespace of names that give none.
     Schema,
@@ -40,7 +46,7 @@ struct Constant {
 }
 
 /// What `session_user` is where nobody is asked.
-const NOBODY: &str = "postgres";
+pub(super) const NOBODY: &str = "postgres";
 
 /// `session_user`, and so `current_user`: who has logged in.
 pub(super) fn session_user(session: Session) -> ScalarUDF {
@@ -52,8 +58,21 @@ pub(super) fn session_user(session: Session) -> ScalarUDF {
     create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(user))
 }
 
+/// `quote_literal` and `quote_ident`: a text as it is written in SQL.
+fn quoting(name: &'static str, quoted: fn(&str) -> String) -> ScalarUDF {
+    let each = move |arguments: &[ColumnarValue]| {
+        let [texts] = arguments else { return exec_err!("{name} takes one argument") };
+        let texts = texts.to_array(1)?;
+        let texts: StringArray = texts.as_string::<i32>().iter().map(|text| text.map(quoted)).collect();
+        Ok(ColumnarValue::Array(Arc::new(texts)))
+    };
+    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(each))
+}
+
 /// Makes them known.
 pub(super) fn register(context: &SessionContext) {
+    context.register_udf(quoting("quote_literal", |text| format!("'{}'", text.replace('\'', "''"))));
+    context.register_udf(quoting("quote_ident", |text| format!("\"{}\"", text.replace('"', "\"\""))));
     let visible = [
         "pg_function_is_visible",
         "pg_type_is_visible",
@@ -80,6 +99,7 @@ pub(super) fn register(context: &SessionContext) {
         "pg_get_functiondef",
         "pg_tablespace_location",
         "pg_size_pretty",
+        "json_build_object",
     ];
     let functions = [
         // Connection pools call it when they take a connection back.
@@ -87,8 +107,16 @@ pub(super) fn register(context: &SessionContext) {
         ("version", Answer::Text(format!("PostgreSQL {SERVER_VERSION}"))),
         ("current_schema", Answer::Schema),
         ("current_schemas", Answer::Schemas),
+        ("pg_is_other_temp_schema", Answer::False),
         ("to_regtype", Answer::NoOid),
         ("to_regclass", Answer::NoOid),
+        ("pg_my_temp_schema", Answer::NoOid),
+        ("generate_subscripts", Answer::NoOid),
+        ("pg_table_size", Answer::NoNumber),
+        ("pg_indexes_size", Answer::NoNumber),
+        ("pg_database_size", Answer::NoNumber),
+        ("current_setting", Answer::Setting),
+        ("set_config", Answer::Second),
     ];
     let visible = visible.into_iter().map(|name| (name, Answer::True));
     let no_text = no_text.into_iter().map(|name| (name, Answer::NoText));
@@ -104,6 +132,13 @@ pub(super) fn register(context: &SessionContext) {
     }
 }
 
+fn text(argument: Option<&ColumnarValue>) -> Option<String> {
+    match argument {
+        Some(ColumnarValue::Scalar(value)) => value.try_as_str().flatten().map(str::to_owned),
+        _ => None,
+    }
+}
+
 impl ScalarUDFImpl for Constant {
     fn name(&self) -> &str {
         self.name
@@ -115,9 +150,10 @@ impl ScalarUDFImpl for Constant {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.answer {
-            Answer::True => DataType::Boolean,
+            Answer::True | Answer::False => DataType::Boolean,
             Answer::NoOid => DataType::Int32,
-            Answer::NoText | Answer::Text(_) | Answer::Schema => DataType::Utf8,
+            Answer::NoNumber => DataType::Int64,
+            Answer::NoText | Answer::Text(_) | Answer::Schema | Answer::Setting | Answer::Second => DataType::Utf8,
             Answer::Schemas => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
         })
     }
@@ -126,8 +162,14 @@ impl ScalarUDFImpl for Constant {
         let namespace = &args.config_options.catalog.default_schema;
         let value = match &self.answer {
             Answer::True => ScalarValue::from(true),
+            Answer::False => ScalarValue::from(false),
             Answer::NoOid => ScalarValue::Int32(None),
+            Answer::NoNumber => ScalarValue::Int64(None),
             Answer::NoText => ScalarValue::Utf8(None),
+            Answer::Setting => ScalarValue::Utf8(text(args.args.first()).and_then(|name| {
+                own::SETTINGS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            })),
+            Answer::Second => ScalarValue::Utf8(text(args.args.get(1))),
             Answer::Text(text) => ScalarValue::from(text.as_str()),
             Answer::Schema => ScalarValue::from(namespace.as_str()),
             Answer::Schemas => {

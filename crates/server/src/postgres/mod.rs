@@ -1,10 +1,12 @@
 //! PostgreSQL's wire protocol, version 3: <https://www.postgresql.org/docs/current/protocol.html>.
 //!
-//! - `startup`: how a connection begins; `scram`: its password; `connection`: one client's statements; `extended`: those that are prepared;
+//! - `startup`: how a connection begins; `scram`: its password; `connection`: one client's statements; `extended`: those
+//!   that are prepared;
 //! - `script`: how a text is taken apart; `send`: how answers are sent; `gone`: clients that go away meanwhile;
 //! - `own`: what is PostgreSQL's alone, such as BEGIN and SET extra_float_digits; `copy`: rows in and out as text;
-//! - `parameters`, `answer`, `numeric`: values and rows between Arrow and the wire;
-//! - `catalog`, `relations`, `functions`: pg_catalog, which clients read before anything else; `cancel`: stopping a statement from elsewhere.
+//! - `parameters`, `answer`, `numeric`: values and rows between Arrow and the wire; `cancel`: stopping a statement;
+//! - `catalog`, `relations`, `functions`: pg_catalog, which clients read before anything else, and `rewrite`: what they
+//!   ask of it in words that DataFusion knows.
 //!
 //! **Architecture invariant:** a transaction block is accepted because clients open one unasked, and never promises what
 //! a lake does not give: each statement commits on its own, and a ROLLBACK after a change says that it cannot.
@@ -21,6 +23,7 @@ mod numeric;
 mod own;
 mod parameters;
 mod relations;
+mod rewrite;
 mod scram;
 mod script;
 mod send;

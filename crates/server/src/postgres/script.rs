@@ -3,19 +3,16 @@
 //! The text is split at semicolons before anything is parsed, since clients send statements in one text that only one
 //! of the two grammars knows (`BEGIN; CREATE MODEL ..; COMMIT`).
 
-use std::ops::ControlFlow;
-
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use lakemill_query::{Parsed, Position, Session};
 use pgwire::error::PgWireResult;
-use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::answer::placed;
 use super::copy::Copy;
 use super::own::Own;
+use super::rewrite;
 use crate::error::{Error, Result};
 
 /// One statement of a text.
@@ -100,7 +97,7 @@ fn engine(
     // What clients ask pg_catalog is written for PostgreSQL's operators, casts and visibility rules.
     let rewritten = match asks_catalog(tokens) {
         true => compatibility.parse(text).ok().map(|statements| {
-            let texts: Vec<String> = statements.into_iter().map(backslash_escapes).collect();
+            let texts: Vec<String> = statements.into_iter().map(rewrite::plainly).collect();
             texts.join("; ")
         }),
         false => None,
@@ -110,24 +107,6 @@ fn engine(
         Ok([parsed]) => Ok(parsed),
         Err(_) => Err(Error::invalid("syntax error: this is not one statement")),
     }
-}
-
-/// The statement's text, with LIKE escaping by backslashes: DataFusion knows no other character.
-fn backslash_escapes(mut statement: ast::Statement) -> String {
-    let _ = ast::visit_expressions_mut(&mut statement, |expr| {
-        if let ast::Expr::Like { pattern, escape_char, .. } | ast::Expr::ILike { pattern, escape_char, .. } = expr
-            && let Some(ast::ValueWithSpan { value: ast::Value::SingleQuotedString(escape), .. }) = escape_char.take()
-            && escape != "\\"
-        {
-            let text = format!("replace({pattern}, '{}', '\\')", escape.replace('\'', "''"));
-            let replaced = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text).and_then(|mut p| p.parse_expr());
-            if let Ok(replaced) = replaced {
-                **pattern = replaced;
-            }
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    statement.to_string()
 }
 
 /// Whether a statement names something of pg_catalog's.

@@ -20,10 +20,29 @@ pub(super) fn value(wanted: &DataType, text: &str) -> Result<ScalarValue, String
             let values = elements(text)?.into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&values, element)))
         }
-        // Python's drivers write '1 day, 2:03:04'.
-        DataType::Interval(_) => Ok(ScalarValue::from(text.replace(',', ""))),
+        DataType::Interval(_) => Ok(ScalarValue::from(interval(text))),
+        // JDBC sends a date with the zone that it was made in.
+        DataType::Date32 | DataType::Date64 => {
+            Ok(ScalarValue::from(text.trim().split_once(" +").map_or(text.trim(), |(date, _)| date)))
+        }
         _ => Ok(ScalarValue::from(text)),
     }
+}
+
+/// PostgreSQL's `1 day, -2:03:04.5` as `1 day -2 hours -3 minutes -4.5 seconds`.
+fn interval(text: &str) -> String {
+    let part = |part: &str| {
+        let (sign, clock) = part.strip_prefix('-').map_or(("", part), |clock| ("-", clock));
+        let mut clock = clock.trim_start_matches('+').splitn(3, ':');
+        match (clock.next(), clock.next(), clock.next()) {
+            (Some(hours), Some(minutes), seconds) => {
+                let seconds = seconds.unwrap_or("0");
+                format!("{sign}{hours} hours {sign}{minutes} minutes {sign}{seconds} seconds")
+            }
+            _ => part.to_owned(),
+        }
+    };
+    text.replace(',', "").split_whitespace().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// A number with the digits that it has.
@@ -101,7 +120,7 @@ fn elements(text: &str) -> Result<Vec<Option<String>>, String> {
 mod tests {
     use datafusion::common::ScalarValue;
 
-    use super::{bytes, decimal, elements};
+    use super::{bytes, decimal, elements, interval};
 
     #[test]
     fn arrays_have_quotes_and_nulls() {
@@ -120,6 +139,7 @@ mod tests {
         assert_eq!(decimal("1e5").unwrap(), ScalarValue::from("1e5"));
         assert!(decimal(&"9".repeat(39)).is_err());
         assert_eq!(bytes("\\x00fF").unwrap(), ScalarValue::Binary(Some(vec![0, 255])));
+        assert_eq!(interval("1 day, -2:03:04.5"), "1 day -2 hours -03 minutes -04.5 seconds");
         assert!(bytes("\\x0").is_err() && bytes("\\xzz").is_err());
     }
 }
