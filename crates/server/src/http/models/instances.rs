@@ -1,0 +1,173 @@
+//! Instances: rows as JSON, on their way into a model's columns, and predictions on their way out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
+use arrow::json::writer::LineDelimited;
+use arrow::json::{ReaderBuilder, WriterBuilder};
+use axum::body::Bytes;
+use lakemill_base::did_you_mean;
+use lakemill_query::Scorer;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// Rows of a request; more are scored faster by ML.PREDICT.
+const INSTANCES_MAX: usize = 10_000;
+
+/// What is asked of `:predict`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    /// Rows, as objects of columns.
+    #[serde(borrow)]
+    instances: Vec<&'a RawValue>,
+    /// The version of the model; the newest unless told otherwise.
+    version: Option<u64>,
+    /// The threshold of a classifier of two classes.
+    threshold: Option<f64>,
+}
+
+/// A request that has been read.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Rows: the text of each.
+    pub(super) instances: Vec<Bytes>,
+    /// The version of the model; the newest unless told otherwise.
+    pub(super) version: Option<u64>,
+    /// The threshold of a classifier of two classes.
+    pub(super) threshold: Option<f64>,
+}
+
+impl Call {
+    /// # Errors
+    /// Invalid: no such JSON, or too many rows.
+    pub(super) fn read(body: &Bytes) -> Result<Self> {
+        let read: Body = serde_json::from_slice(body).map_err(|error| {
+            Error::invalid(format!(
+                "the request's JSON is not right: {error}; it is {{\"instances\": [{{\"column\": value, ..}}, ..]}}"
+            ))
+        })?;
+        let count = read.instances.len();
+        if count == 0 || count > INSTANCES_MAX {
+            return Err(Error::invalid(format!(
+                "a request has from 1 to {INSTANCES_MAX} instances, and this one has {count}; ML.PREDICT in SQL scores \
+                 whole tables"
+            )));
+        }
+        let instances = read.instances.iter().map(|instance| body.slice_ref(instance.get().as_bytes())).collect();
+        Ok(Self { instances, version: read.version, threshold: read.threshold })
+    }
+
+    /// Whether every instance has the columns that the model needs.
+    ///
+    /// # Errors
+    /// Invalid, naming the first that has not.
+    pub(super) fn check(&self, scorer: &Scorer) -> Result<()> {
+        let schema = scorer.input();
+        let mut seen = vec![false; schema.fields().len()];
+        for (index, instance) in self.instances.iter().enumerate() {
+            seen.fill(false);
+            serde_json::Deserializer::from_slice(instance)
+                .deserialize_map(Columns { schema, seen: &mut seen })
+                .map_err(|error| Error::invalid(format!("instance {index} is not right: {error}")))?;
+            if let Some(missing) = seen.iter().position(|seen| !seen) {
+                return Err(lacks(scorer, index, schema.field(missing).name(), instance));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Predicts instances: an object of JSON for each, on a line of its own.
+///
+/// # Errors
+/// A value that does not fit its column; what a feature's expression or the model finds wrong.
+pub(super) fn score<'a>(
+    scorer: &Scorer,
+    instances: impl Iterator<Item = &'a Bytes> + Clone,
+    threshold: Option<f64>,
+) -> Result<Vec<u8>> {
+    let predictions = scorer.predict(&rows(scorer, instances)?, threshold)?;
+    let mut lines = Vec::new();
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut lines);
+    writer.write(&predictions).and_then(|()| writer.finish()).map_err(datafusion::error::DataFusionError::from)?;
+    drop(writer);
+    Ok(lines)
+}
+
+/// The instances as columns.
+fn rows<'a>(scorer: &Scorer, instances: impl Iterator<Item = &'a Bytes> + Clone) -> Result<RecordBatch> {
+    let unfit = |error: ArrowError| {
+        let name = scorer.name();
+        let message =
+            format!("the instances do not fit the model's columns: {error}; GET /v1/models/{name} lists them");
+        Error::new(lakemill_base::ErrorKind::Data, message)
+    };
+    let builder = ReaderBuilder::new(Arc::clone(scorer.input())).with_batch_size(instances.clone().count());
+    let mut decoder = builder.build_decoder().map_err(unfit)?;
+    for instance in instances {
+        decoder.decode(instance).map_err(unfit)?;
+    }
+    let rows = decoder.flush().map_err(unfit)?;
+    rows.ok_or_else(|| Error::internal("the instances gave no rows"))
+}
+
+/// Marks the columns that an instance names; what it says of them is left aside.
+struct Columns<'a> {
+    schema: &'a Schema,
+    seen: &'a mut [bool],
+}
+
+impl<'de> Visitor<'de> for Columns<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of columns")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<(), A::Error> {
+        while let Some(()) = map.next_key_seed(&mut self)? {
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Columns<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> std::result::Result<(), D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for &mut Columns<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a column")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<(), E> {
+        if let Some(place) = self.schema.fields().iter().position(|field| field.name() == name) {
+            self.seen[place] = true;
+        }
+        Ok(())
+    }
+}
+
+fn lacks(scorer: &Scorer, index: usize, column: &str, instance: &[u8]) -> Error {
+    let message = format!("instance {index} lacks the column '{column}', which model {} needs", scorer.name());
+    let given: Map<String, Value> = serde_json::from_slice(instance).unwrap_or_default();
+    Error::invalid(match did_you_mean(column, given.keys().map(String::as_str)) {
+        Some(near) => format!("{message}; did you mean to call '{near}' so?"),
+        None => format!("{message}; write null for a value that is not known"),
+    })
+}

@@ -1,0 +1,112 @@
+//! `/v1/models`: what models there are, and `POST /v1/models/{name}:predict`.
+//!
+//! The request and the answer have the shape of TensorFlow Serving and KServe: `{"instances": [{..}, ..]}` gives
+//! `{"predictions": [{..}, ..]}`. An instance is a row of the columns that the model was trained on; the TRANSFORM
+//! clause is the model's own.
+//!
+//! - `instances`: rows in JSON; `batch`: requests that are predicted together; `scorers`: the models that are ready.
+
+mod batch;
+mod instances;
+mod scorers;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use lakemill_base::Stopwatch;
+use lakemill_lake::sql_type;
+use lakemill_query::Scorer;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::caller::Caller;
+use super::problem::{Problem, wrong_body};
+use crate::error::Error;
+use instances::{Call, score};
+pub(super) use scorers::Scorers;
+
+/// Rows of a request that is predicted on the thread of its connection, with others that come at the time.
+const INLINE_MAX: usize = 64;
+
+/// `GET /v1/models`
+pub(super) async fn list(State(shared): Api, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
+    let session = caller.session(&shared);
+    let models = shared.engine.on_work(async move { Ok(session.visible_models().await?) }).await?;
+    let entry = |model: &lakemill_lake::ModelEntry| {
+        json!({
+            "name": model.version.name.to_string(),
+            "version": model.version.version,
+            "type": model.model_type,
+        })
+    };
+    Ok(Json(json!({ "models": models.iter().map(entry).collect::<Vec<_>>() })).into_response())
+}
+
+/// `GET /v1/models/{name}`
+pub(super) async fn describe(
+    State(shared): Api,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Response, Problem> {
+    let served = shared.scorers.get(&shared, caller, &name, None).await?;
+    let scorer = served.scorer();
+    let columns = |schema: &SchemaRef| -> Vec<Value> {
+        let column =
+            |field: &Arc<arrow::datatypes::Field>| json!({ "name": field.name(), "type": sql_type(field.data_type()) });
+        schema.fields().iter().map(column).collect()
+    };
+    let body = json!({
+        "name": scorer.name().to_string(),
+        "version": scorer.version(),
+        "input": columns(scorer.input()),
+        "output": columns(scorer.output()),
+    });
+    Ok(Json(body).into_response())
+}
+
+/// `POST /v1/models/{name}:predict`
+pub(super) async fn predict(
+    State(shared): Api,
+    Extension(caller): Extension<Caller>,
+    Path(call): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let took = Stopwatch::start();
+    let body = body.map_err(|rejection| wrong_body(&rejection))?;
+    let Some((name, "predict")) = call.rsplit_once(':') else {
+        return Err(Error::not_found(format!(
+            "there is nothing at /v1/models/{call}; POST to /v1/models/NAME:predict"
+        ))
+        .into());
+    };
+    let call = Call::read(&body)?;
+    let served = shared.scorers.get(&shared, caller, name, call.version).await?;
+    call.check(served.scorer())?;
+    let count = call.instances.len();
+    let lines = match call.threshold {
+        None if count <= INLINE_MAX => served.predict(call.instances).await?,
+        threshold if count <= INLINE_MAX => score(served.scorer(), call.instances.iter(), threshold)?,
+        threshold => {
+            let scorer = Arc::clone(served.scorer());
+            shared.engine.on_work(async move { score(&scorer, call.instances.iter(), threshold) }).await?
+        }
+    };
+    let scorer = served.scorer();
+    shared.engine.metrics().predicted(&scorer.name().to_string(), count as u64, took);
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer(scorer, lines)).into_response())
+}
+
+/// The answer around its predictions, which stand on a line each.
+fn answer(scorer: &Scorer, mut lines: Vec<u8>) -> Vec<u8> {
+    lines.pop();
+    lines.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b',');
+    let name = Value::from(scorer.name().to_string());
+    let end = format!(r#"],"model_name":{name},"model_version":{}}}"#, scorer.version());
+    [br#"{"predictions":["#, lines.as_slice(), end.as_bytes()].concat()
+}
