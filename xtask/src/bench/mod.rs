@@ -5,6 +5,7 @@
 //! medians and ratios. What they answer is checked as well: a fast wrong answer is a failure.
 
 mod contest;
+mod load;
 mod pipeline;
 mod serve;
 mod start;
@@ -18,11 +19,12 @@ use clap::Args;
 type Benchmark = (&'static str, &'static str, fn(&Arguments) -> Result<()>);
 
 /// The benchmarks.
-const BENCHMARKS: [Benchmark; 5] = [
+const BENCHMARKS: [Benchmark; 6] = [
     ("trees", "boosted trees on flights, fit and predict, beside LightGBM and XGBoost", trees::run),
     ("tpch", "the 22 TPC-H queries at scale 1, beside plain DataFusion, DuckDB and Polars", tpch::run),
     ("pipeline", "the whole flights job beside Polars with LightGBM", pipeline::run),
     ("serve", "predictions and rows over the network, beside FastAPI, PostgreSQL and a plain stream", serve::run),
+    ("load", "a thousand PostgreSQL connections and mixed load for ten minutes: no error, memory flat", load::run),
     ("start", "SELECT 1 from a cold start, beside DuckDB in Python", start::run),
 ];
 
@@ -40,6 +42,12 @@ pub(crate) struct Arguments {
     /// TPC-H's scale: gigabytes of raw data.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Minutes of load.
+    #[arg(long, default_value_t = 10.0)]
+    minutes: f64,
+    /// Open connections under load.
+    #[arg(long, default_value_t = 1000)]
+    connections: usize,
 }
 
 /// Runs one benchmark.
