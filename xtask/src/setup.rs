@@ -22,7 +22,10 @@ pub(crate) fn tests() -> Result<()> {
     nextest()?;
     shell::run(cargo().args(["fetch", "--quiet", "--locked", "--manifest-path", UPSTREAM_MANIFEST]))?;
     python("tests", "tests/python/requirements.txt")?;
-    postgres()
+    // It wants older versions of what others want.
+    python("dbt", "tests/dbt/requirements.txt")?;
+    postgres()?;
+    jdbc()
 }
 
 /// Makes or refreshes the Python environment `name` from a requirements file with pinned versions.
@@ -75,6 +78,19 @@ pub(crate) fn postgres() -> Result<()> {
         "PostgreSQL's server programs (initdb, postgres) are missing; on Debian: apt-get install postgresql; \
          elsewhere install PostgreSQL 15 or newer and set LAKEMILL_POSTGRES_BIN to the folder of its programs"
     );
+}
+
+/// Java and PostgreSQL's driver for it.
+fn jdbc() -> Result<()> {
+    debian("java", "default-jdk-headless")?;
+    let has = || Path::new("/usr/share/java/postgresql.jar").is_file();
+    if has() || (install("libpostgresql-jdbc-java")? && has()) {
+        return Ok(());
+    }
+    bail!(
+        "PostgreSQL's JDBC driver is not at /usr/share/java/postgresql.jar; on Debian: apt-get install \
+         libpostgresql-jdbc-java; elsewhere put the driver's jar there"
+    )
 }
 
 /// A program of a Debian package.

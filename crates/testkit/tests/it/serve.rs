@@ -1,5 +1,5 @@
-//! `lakemill serve` and the clients that people have: psql, and programs that speak HTTP. Each is a script in
-//! `tests/python`, and talks to a server of its own.
+//! `lakemill serve` and the clients that people have: psql, drivers of PostgreSQL and what is built on them, and programs
+//! that speak HTTP. Each is a script in `tests/python` (or `tests/java`, `tests/dbt`), and talks to a server of its own.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -75,6 +75,11 @@ fn psql_lists_selects_copies_and_cancels() -> Result<()> {
 }
 
 #[test]
+fn psycopg_sends_and_reads_every_type() -> Result<()> {
+    Serving::start(&[])?.script("psycopg_client")
+}
+
+#[test]
 fn http_answers_predicts_and_refuses() -> Result<()> {
     Serving::start(&[])?.script("http_client")
 }
@@ -91,7 +96,66 @@ fn a_full_server_refuses_stops_and_drains() -> Result<()> {
 }
 
 mod full {
+    use std::process::Command;
+
+    use lakemill_testkit::{process, repository};
+
     use super::{Result, Serving};
+
+    #[test]
+    fn a_thousand_connections_share_two_threads() -> Result<()> {
+        let (binary, folder) = (process::lakemill()?, tempfile::tempdir()?);
+        let arguments = [&binary.display().to_string(), &folder.path().display().to_string(), "20", "1000"];
+        process::python("bench/serve/load.py", &arguments, &[])?;
+        Ok(())
+    }
+
+    #[test]
+    fn asyncpg_prepares_copies_and_pools() -> Result<()> {
+        Serving::start(&[])?.script("asyncpg_client")
+    }
+
+    #[test]
+    fn sqlalchemy_reflects_and_pandas_writes() -> Result<()> {
+        Serving::start(&[])?.script("sqlalchemy_client")
+    }
+
+    #[test]
+    fn ibis_queries_and_makes_tables() -> Result<()> {
+        Serving::start(&[])?.script("ibis_client")
+    }
+
+    #[test]
+    fn jdbc_prepares_fetches_and_reads_metadata() -> Result<()> {
+        let serving = Serving::start(&[])?;
+        let mut java = Command::new("java");
+        java.args(["-cp", "/usr/share/java/postgresql.jar"]).arg(repository().join("tests/java/JdbcClient.java"));
+        process::said("JdbcClient.java", java.arg(&serving.postgres).output()?)?;
+        Ok(())
+    }
+
+    #[test]
+    fn dbt_builds_a_table_a_view_and_an_incremental_model() -> Result<()> {
+        let serving = Serving::start(&[])?;
+        let project = repository().join("tests/dbt");
+        let dbt = |arguments: &[&str]| {
+            let mut dbt = Command::new(process::python_folder()?.join("../../dbt/bin/dbt"));
+            dbt.args(arguments).args(["--project-dir", "."]).current_dir(&project);
+            dbt.args(["--target-path", "target", "--log-path", "logs"].map(|part| match part {
+                "target" | "logs" => serving.folder.path().join(part).into_os_string(),
+                option => option.into(),
+            }));
+            dbt.env("LAKEMILL_PORT", &serving.postgres).env("DBT_PROFILES_DIR", &project).env("DO_NOT_TRACK", "1");
+            process::said("dbt", dbt.output()?)
+        };
+        // The second run finds what the first has made, and adds to it.
+        for _ in 0..2 {
+            let said = dbt(&["build"])?;
+            assert!(said.contains("ERROR=0"), "{said}");
+        }
+        dbt(&["docs", "generate"])?;
+        serving.script("dbt_results")
+    }
 
     #[test]
     fn many_rows_and_many_connections_cost_little() -> Result<()> {

@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+SELECT * FROM {{ source('main', 'rides') }} WHERE distance > 1000
