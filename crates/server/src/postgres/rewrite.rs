@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(rewritten("SELECT a LIKE 'x/_' ESCAPE '/'"), r"SELECT a LIKE replace('x/_', '/', '\')");
         assert_eq!(
             rewritten("SELECT (SELECT t.typ FROM pg_type t WHERE t.oid = a.oid LIMIT 1) FROM a"),
-            "SELECT (SELECT max(t.typ) FROM pg_type AS t WHERE t.oid = a.oid) FROM a"
+            "SELECT (SELECT max(t.typ) FROM pg_type t WHERE t.oid = a.oid) FROM a"
         );
         assert_eq!(rewritten("SELECT (SELECT x FROM pg_catalog.pg_attrdef)"), "SELECT CAST(NULL AS TEXT)");
         assert_eq!(rewritten("SELECT ARRAY(SELECT 1)"), "SELECT CAST(NULL AS TEXT)");

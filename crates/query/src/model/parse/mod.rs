@@ -56,7 +56,8 @@ pub(crate) fn parse_statement(parser: &mut Parser<'_>) -> Result<Option<ModelSta
             skip(parser, 2);
             Ok(Some(ModelStatement::Show))
         }
-        ["DESCRIBE" | "DESC", "MODEL", ..] if words.len() > 2 => {
+        // A table may be called `model`.
+        ["DESCRIBE" | "DESC", "MODEL", ..] if matches!(parser.peek_nth_token_ref(2).token, Token::Word(_)) => {
             skip(parser, 1);
             Ok(Some(ModelStatement::Describe { model: parse_model(parser)? }))
         }
