@@ -16,7 +16,7 @@ use super::write::{rows, write};
 use crate::dialect::normalized;
 use crate::error::{Error, Result};
 use crate::outcome::{Outcome, Summary};
-use crate::session::{StatementScope, position_of, spanned_position};
+use crate::session::{StatementScope, Temporary, position_of, spanned_position};
 
 pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<Outcome> {
     refuse_extras(insert)?;
@@ -70,8 +70,14 @@ pub(super) async fn execute(scope: &StatementScope, insert: &Insert) -> Result<O
 
 async fn target_schema(scope: &StatementScope, object: &ObjectName) -> Result<SchemaRef> {
     let name = scope.table_name(object)?;
-    if let Some(table) = scope.session().temporary().table(&name) {
-        return Ok(table.schema());
+    match scope.session().temporary().get(&name) {
+        Some(Temporary::Table(table)) => return Ok(table.schema()),
+        // It hides whatever the lake has of its name.
+        Some(Temporary::View(_)) => {
+            let error = Error::invalid(format!("'{name}' is a temporary view; change the tables below it"));
+            return Err(scope.locate(error, position_of(object)));
+        }
+        None => {}
     }
     Ok(target_table(scope, &named(object), &name).await?.schema)
 }

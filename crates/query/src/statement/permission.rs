@@ -141,7 +141,7 @@ async fn creates_view(scope: &StatementScope, create: &CreateView) -> Result<()>
 async fn inserts(scope: &StatementScope, insert: &Insert) -> Result<()> {
     let TableObject::TableName(object) = &insert.table else { return Ok(()) };
     // As INSERT itself looks the name up: what the session keeps for itself comes first.
-    if is_temporary(scope, object)? {
+    if scope.session().temporary().table(&scope.table_name(object)?).is_some() {
         return Ok(());
     }
     needs(scope, object, Privilege::Insert).await?;

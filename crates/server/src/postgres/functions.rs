@@ -58,21 +58,21 @@ pub(super) fn session_user(session: Session) -> ScalarUDF {
     create_udf("session_user", Vec::new(), DataType::Utf8, Volatility::Stable, Arc::new(user))
 }
 
-/// `quote_literal` and `quote_ident`: a text as it is written in SQL.
-fn quoting(name: &'static str, quoted: fn(&str) -> String) -> ScalarUDF {
-    let each = move |arguments: &[ColumnarValue]| {
-        let [texts] = arguments else { return exec_err!("{name} takes one argument") };
+/// `quote_literal`: a text as it is written in SQL. The library has `quote_ident`.
+fn quote_literal() -> ScalarUDF {
+    let each = |arguments: &[ColumnarValue]| {
+        let [texts] = arguments else { return exec_err!("quote_literal takes one argument") };
         let texts = texts.to_array(1)?;
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
         let texts: StringArray = texts.as_string::<i32>().iter().map(|text| text.map(quoted)).collect();
         Ok(ColumnarValue::Array(Arc::new(texts)))
     };
-    create_udf(name, vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(each))
+    create_udf("quote_literal", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(each))
 }
 
 /// Makes them known.
 pub(super) fn register(context: &SessionContext) {
-    context.register_udf(quoting("quote_literal", |text| format!("'{}'", text.replace('\'', "''"))));
-    context.register_udf(quoting("quote_ident", |text| format!("\"{}\"", text.replace('"', "\"\""))));
+    context.register_udf(quote_literal());
     let visible = [
         "pg_function_is_visible",
         "pg_type_is_visible",
