@@ -163,6 +163,26 @@ async fn nothing_of_a_table_is_read_without_select() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_hides_a_table_opens_no_way_to_change_it() {
+    let world = World::new().await;
+    let state = "SELECT count(*), sum(x), sum(y) FROM secret";
+    let before = allowed(&world.local, state).await;
+    for hidden in ["CREATE TEMP VIEW secret AS SELECT 1 AS x, 2.0 AS y", "CREATE TEMP TABLE secret (x INT, y DOUBLE)"] {
+        for sql in STATEMENTS {
+            let ann = world.user("ann");
+            allowed(&ann, hidden).await;
+            // Some are about what hides it, and may be done.
+            let _ = ann.sql(sql).await;
+            assert_eq!(allowed(&world.local, state).await, before, "{hidden}; {sql}");
+        }
+    }
+    let ann = world.user("ann");
+    allowed(&ann, "CREATE TEMP VIEW secret AS SELECT 1 AS x, 2.0 AS y").await;
+    denied(&ann, "INSERT INTO secret VALUES (1, 1)").await;
+    denied(&ann, "SELECT * FROM secret VERSION AS OF 0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_statement_is_not_described_or_planned_for_others_either() {
     let world = World::new().await;
     let ann = world.user("ann");
