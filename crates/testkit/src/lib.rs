@@ -22,9 +22,11 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 /// The result of a test part.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The root of the repository.
+/// The root of the repository that cargo runs this in: checkouts may share one folder of build products, so the one
+/// that this was compiled in may be another.
 pub fn repository() -> std::path::PathBuf {
-    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = std::path::Path::new(&here);
     here.ancestors().nth(2).map_or_else(|| here.to_path_buf(), std::path::Path::to_path_buf)
 }
 

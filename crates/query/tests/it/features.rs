@@ -41,7 +41,7 @@ impl Flights {
         let folder = TempDir::new().unwrap();
         let lake = Lake::open(LakeOptions::new(folder.path().join("lake").to_str().unwrap())).await.unwrap();
         let this = Self { folder, lake };
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights/data/flights/month=01");
+        let data = Path::new("../../examples/flights/data/flights/month=01").canonicalize().unwrap();
         let session = this.session(2);
         let sql = format!(
             "CREATE TABLE flights AS SELECT row_number() OVER (ORDER BY day, sched_dep_time, carrier, flight) AS id, *,
