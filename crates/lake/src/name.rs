@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lakemill_base::check_identifier;
+use lakemill_base::{check_identifier, identifier, quoted_identifier};
 
 use crate::error::{Error, Result};
 
@@ -36,6 +36,11 @@ impl TableName {
     /// A name in the default namespace.
     pub fn bare(table: impl Into<String>) -> Self {
         Self::new(DEFAULT_NAMESPACE, table)
+    }
+
+    /// The full name in quotes, as a statement takes it whatever is in it.
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quoted_identifier(&self.namespace), quoted_identifier(&self.table))
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -76,16 +81,9 @@ impl fmt::Display for ModelName {
 /// Writes a name as SQL would need it: the default namespace is left out, odd characters are quoted.
 fn display(f: &mut fmt::Formatter<'_>, namespace: &str, name: &str) -> fmt::Result {
     if namespace != DEFAULT_NAMESPACE {
-        write!(f, "{}.", quoted(namespace))?;
+        write!(f, "{}.", identifier(namespace))?;
     }
-    f.write_str(&quoted(name))
-}
-
-/// An identifier as SQL needs it: quoted unless lower-case ASCII, digits and underscores.
-pub(crate) fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let bare = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
-    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    f.write_str(&identifier(name))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Arrow's types by the names that SQL has for them: what DESCRIBE, SHOW CREATE and errors print.
 
 use arrow::datatypes::DataType;
+use lakemill_base::identifier;
 
 /// The name that `CREATE TABLE` takes for a type.
 #[must_use]
@@ -37,7 +38,7 @@ pub fn sql_type(data_type: &DataType) -> String {
         | DataType::LargeListView(item)
         | DataType::FixedSizeList(item, _) => format!("ARRAY<{}>", sql_type(item.data_type())),
         DataType::Struct(fields) => {
-            let field = |name: &str, data_type| format!("{} {}", quoted(name), sql_type(data_type));
+            let field = |name: &str, data_type| format!("{} {}", identifier(name), sql_type(data_type));
             let fields: Vec<String> = fields.iter().map(|part| field(part.name(), part.data_type())).collect();
             format!("STRUCT<{}>", fields.join(", "))
         }
@@ -51,13 +52,6 @@ pub fn sql_type(data_type: &DataType) -> String {
         DataType::RunEndEncoded(_, values) => sql_type(values.data_type()),
         DataType::Union(..) => "UNION".to_owned(),
     }
-}
-
-/// A name in quotes, if it needs them.
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let bare = !name.is_empty() && name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
-    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// Types that stand in texts of Arrow and DataFusion without arguments, and mean nothing else there.

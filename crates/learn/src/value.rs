@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lakemill_base::text_literal;
+
 /// The value of an option or of a constant argument.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OptionValue {
@@ -56,7 +58,7 @@ impl fmt::Display for OptionValue {
             Self::Bool(value) => f.write_str(if *value { "TRUE" } else { "FALSE" }),
             Self::Int(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value:?}"),
-            Self::String(value) => write!(f, "'{}'", value.replace('\'', "''")),
+            Self::String(value) => f.write_str(&text_literal(value)),
             Self::Array(values) => {
                 f.write_str("[")?;
                 for (index, value) in values.iter().enumerate() {

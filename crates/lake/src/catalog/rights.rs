@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use lakemill_base::identifier;
+
 use crate::error::{Error, Result};
-use crate::name::{DEFAULT_NAMESPACE, ModelName, TableName, quoted};
+use crate::name::{DEFAULT_NAMESPACE, ModelName, TableName};
 
 /// Something that can be granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,8 +133,8 @@ impl fmt::Display for Securable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, namespace, object } = self;
         match kind {
-            SecurableKind::Namespace => write!(f, "namespace {}", quoted(namespace)),
-            kind if object.is_empty() => write!(f, "all {}s of namespace {}", kind.as_str(), quoted(namespace)),
+            SecurableKind::Namespace => write!(f, "namespace {}", identifier(namespace)),
+            kind if object.is_empty() => write!(f, "all {}s of namespace {}", kind.as_str(), identifier(namespace)),
             kind => write!(f, "{} {}", kind.as_str(), TableName::new(namespace, object)),
         }
     }

@@ -87,7 +87,7 @@ async fn describe(session: &Session, name: &str, format: Format) -> Result<()> {
     let (properties, columns) = match &relation {
         Relation::Table(table) => (table_properties(table), columns(table.schema().fields())?),
         Relation::View(view) => {
-            let sql = format!("DESCRIBE {}", name_in_sql(&name));
+            let sql = format!("DESCRIBE {}", name.quoted());
             let rows = listing::one_batch(&session.sql(&sql).await?)?;
             (
                 vec![("kind", json!("view")), ("query", json!(view.sql)), ("created", json!(instant(view.created_ms)))],
@@ -102,7 +102,7 @@ async fn describe(session: &Session, name: &str, format: Format) -> Result<()> {
                 ("created", json!(instant(entry.created_ms))),
             ];
             properties.extend((!entry.options.is_empty()).then(|| ("options", json!(entry.options))));
-            let sql = format!("DESCRIBE {}", name_in_sql(&name));
+            let sql = format!("DESCRIBE {}", name.quoted());
             (properties, listing::one_batch(&session.sql(&sql).await?)?)
         }
     };
@@ -115,11 +115,6 @@ async fn describe(session: &Session, name: &str, format: Format) -> Result<()> {
     sections.extend(history.map(|rows| listing::Section::rows("history", rows)));
     sections.extend(lineage.map(|text| listing::Section::value("lineage", text)));
     listing::describe(&name.to_string(), &properties, &sections, format)
-}
-
-fn name_in_sql(name: &TableName) -> String {
-    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
-    format!("{}.{}", quoted(&name.namespace), quoted(&name.table))
 }
 
 fn table_properties(table: &LakeTable) -> Vec<(&'static str, Value)> {

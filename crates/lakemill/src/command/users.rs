@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::{Context, Result};
 use console::Term;
 use futures::FutureExt;
+use lakemill_base::{quoted_identifier, text_literal};
 use lakemill_query::Session;
 
 use super::listing;
@@ -21,7 +22,8 @@ pub(super) fn run(global: &GlobalArgs, args: &UsersArgs) -> Result<u8> {
         None => look(global, async |session| list(session, args.format).await),
         Some(UsersCommand::Add { name, admin }) => change(global, name, &add(name, *admin)?),
         Some(UsersCommand::Password { name }) => {
-            let statement = format!("ALTER USER {} PASSWORD {}", quoted(name), literal(&password(name)?));
+            let statement =
+                format!("ALTER USER {} PASSWORD {}", quoted_identifier(name), text_literal(&password(name)?));
             change(global, name, &[statement])
         }
     }
@@ -39,9 +41,10 @@ async fn list(session: &Session, format: Format) -> Result<()> {
 }
 
 fn add(name: &str, admin: bool) -> Result<Vec<String>> {
-    let mut statements = vec![format!("CREATE USER {} PASSWORD {}", quoted(name), literal(&password(name)?))];
+    let mut statements =
+        vec![format!("CREATE USER {} PASSWORD {}", quoted_identifier(name), text_literal(&password(name)?))];
     if admin {
-        statements.push(format!("GRANT admin TO {}", quoted(name)));
+        statements.push(format!("GRANT admin TO {}", quoted_identifier(name)));
     }
     Ok(statements)
 }
@@ -88,12 +91,4 @@ fn password(name: &str) -> Result<String> {
         true => Ok(password),
         false => Err(Problem::invalid("the two passwords differ; nothing was changed").into()),
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

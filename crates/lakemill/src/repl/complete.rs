@@ -1,5 +1,7 @@
 //! What could come next at the prompt: a pure function of the text and the names in the lake.
 
+use lakemill_base::{identifier, quoted_identifier};
+
 use crate::sql::lex::{self, Token, TokenKind};
 
 use super::keywords::{KEYWORDS, STATEMENTS, is_keyword};
@@ -232,9 +234,7 @@ fn unquoted(name: &str) -> String {
 
 /// A name as SQL needs it: quoted unless it is lower-case ASCII, digits and underscores, and no keyword.
 pub(super) fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let bare = name.chars().all(plain) && name.starts_with(|c: char| !c.is_ascii_digit()) && !is_keyword(name);
-    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if is_keyword(name) { quoted_identifier(name) } else { identifier(name) }
 }
 
 #[cfg(test)]

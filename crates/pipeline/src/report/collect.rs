@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use futures::TryStreamExt;
-use lakemill_base::ErrorKind;
+use lakemill_base::{ErrorKind, quoted_identifier};
 use lakemill_lake::{At, Relation, RunRecord, TableName};
 use lakemill_query::{NoObserver, ObjectKind, ObjectRef, Outcome, Session, StatementKind};
 
@@ -268,7 +268,7 @@ fn weights_query(name: &str) -> String {
 
 /// A name as SQL needs it, part by part.
 fn quoted(name: &str) -> String {
-    name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect::<Vec<_>>().join(".")
+    name.split('.').map(quoted_identifier).collect::<Vec<_>>().join(".")
 }
 
 type Batches = [RecordBatch];

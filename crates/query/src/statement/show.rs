@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::memory::MemoryStream;
+use lakemill_base::{identifier, text_literal};
 use lakemill_lake::{At, ExternalEntry, LakeTable, Relation, RelationKind, sql_type};
 use sqlparser::ast::{Ident, ObjectName};
 
@@ -86,19 +87,19 @@ fn create_table_text(table: &LakeTable) -> Result<String> {
     for field in table.schema().fields() {
         let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
         let comment = field.metadata().get("comment");
-        let comment = comment.map(|text| format!(" COMMENT {}", literal(text))).unwrap_or_default();
-        lines.push(format!("  {} {}{not_null}{comment}", quoted(field.name()), sql_type(field.data_type())));
+        let comment = comment.map(|text| format!(" COMMENT {}", text_literal(text))).unwrap_or_default();
+        lines.push(format!("  {} {}{not_null}{comment}", identifier(field.name()), sql_type(field.data_type())));
     }
     for (name, sql) in table.checks() {
-        lines.push(format!("  CONSTRAINT {} CHECK ({sql})", quoted(&name)));
+        lines.push(format!("  CONSTRAINT {} CHECK ({sql})", identifier(&name)));
     }
     let mut text = format!("CREATE TABLE {} (\n{}\n)", table.name(), lines.join(",\n"));
-    let partitions: Vec<String> = table.partition_columns().iter().map(|column| quoted(column)).collect();
+    let partitions: Vec<String> = table.partition_columns().iter().map(|column| identifier(column)).collect();
     if !partitions.is_empty() {
         let _ = write!(text, "\nPARTITIONED BY ({})", partitions.join(", "));
     }
     if let Some(comment) = table.comment() {
-        let _ = write!(text, "\nCOMMENT {}", literal(&comment));
+        let _ = write!(text, "\nCOMMENT {}", text_literal(&comment));
     }
     Ok(text)
 }
@@ -109,32 +110,22 @@ fn create_external_text(entry: &ExternalEntry) -> String {
         let columns: Vec<String> = schema
             .fields()
             .iter()
-            .map(|field| format!("  {} {}", quoted(field.name()), sql_type(field.data_type())))
+            .map(|field| format!("  {} {}", identifier(field.name()), sql_type(field.data_type())))
             .collect();
         let _ = write!(text, " (\n{}\n)", columns.join(",\n"));
     }
     let _ = write!(text, "\nSTORED AS {}", entry.format.to_uppercase());
     if !entry.partition_columns.is_empty() {
-        let columns: Vec<String> = entry.partition_columns.iter().map(|(name, _)| quoted(name)).collect();
+        let columns: Vec<String> = entry.partition_columns.iter().map(|(name, _)| identifier(name)).collect();
         let _ = write!(text, "\nPARTITIONED BY ({})", columns.join(", "));
     }
     if !entry.options.is_empty() {
         let options: Vec<String> =
-            entry.options.iter().map(|(key, value)| format!("{} {}", literal(key), literal(value))).collect();
+            entry.options.iter().map(|(key, value)| format!("{} {}", text_literal(key), text_literal(value))).collect();
         let _ = write!(text, "\nOPTIONS ({})", options.join(", "));
     }
-    let _ = write!(text, "\nLOCATION {}", literal(&entry.location));
+    let _ = write!(text, "\nLOCATION {}", text_literal(&entry.location));
     text
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-fn quoted(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let bare = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
-    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// One batch as the rows of a statement.

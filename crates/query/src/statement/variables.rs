@@ -1,6 +1,7 @@
 //! `SET name = value`, `RESET name` and `SHOW name`: the session's variables.
 
 use datafusion::sql::parser::{ResetStatement, Statement as DFStatement};
+use lakemill_base::text_literal;
 use sqlparser::ast::{Expr, Ident, ObjectName, Set, Statement, Value};
 
 use super::query;
@@ -89,9 +90,9 @@ pub(super) async fn show(scope: &StatementScope, variable: &[Ident]) -> Result<O
 
 /// `SHOW ALL LIKE 'pattern'`
 pub(super) async fn show_like(scope: &StatementScope, pattern: &str) -> Result<Outcome> {
-    let pattern = pattern.replace('\'', "''");
+    let pattern = text_literal(pattern);
     let settings = parse_query_text(&format!(
-        "SELECT name, value FROM information_schema.df_settings WHERE name LIKE '{pattern}' ORDER BY name"
+        "SELECT name, value FROM information_schema.df_settings WHERE name LIKE {pattern} ORDER BY name"
     ))?;
     query::execute(scope, &Statement::Query(settings)).await
 }

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
+use lakemill_base::quoted_identifier;
 use lakemill_lake::TableName;
 use lakemill_query::Plain;
 use tonic::Status;
@@ -86,7 +87,7 @@ async fn way(client: &Client, command: &CommandStatementIngest, table: &TableNam
 
 /// The statement that reads the relation `rows`. Columns are matched by name.
 fn statement(way: Way, table: &TableName, schema: &SchemaRef, rows: &str) -> String {
-    let name = format!("{}.{}", quoted(&table.namespace), quoted(&table.table));
+    let name = table.quoted();
     match way {
         Way::Create => format!("CREATE TABLE {name} AS SELECT * FROM {rows}"),
         Way::Replace => format!("CREATE OR REPLACE TABLE {name} AS SELECT * FROM {rows}"),
@@ -98,13 +99,8 @@ fn statement(way: Way, table: &TableName, schema: &SchemaRef, rows: &str) -> Str
 }
 
 fn columns(schema: &Schema) -> String {
-    let names: Vec<String> = schema.fields().iter().map(|field| quoted(field.name())).collect();
+    let names: Vec<String> = schema.fields().iter().map(|field| quoted_identifier(field.name())).collect();
     names.join(", ")
-}
-
-/// A name as SQL takes it, whatever is in it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, create_udf,
 };
 use datafusion::prelude::SessionContext;
+use lakemill_base::text_literal;
 use lakemill_query::Session;
 
 use super::own::{self, SERVER_VERSION};
@@ -63,8 +64,7 @@ fn quote_literal() -> ScalarUDF {
     let each = |arguments: &[ColumnarValue]| {
         let [texts] = arguments else { return exec_err!("quote_literal takes one argument") };
         let texts = texts.to_array(1)?;
-        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-        let texts: StringArray = texts.as_string::<i32>().iter().map(|text| text.map(quoted)).collect();
+        let texts: StringArray = texts.as_string::<i32>().iter().map(|text| text.map(text_literal)).collect();
         Ok(ColumnarValue::Array(Arc::new(texts)))
     };
     create_udf("quote_literal", vec![DataType::Utf8], DataType::Utf8, Volatility::Immutable, Arc::new(each))

@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 
+use lakemill_base::text_literal;
 use sqlparser::ast::{
     self, AccessExpr, CastKind, DataType, Expr, FunctionArguments, GroupByExpr, Join, JoinOperator, Query, SelectItem,
     SetExpr, Statement, TableFactor, Value,
@@ -56,7 +57,7 @@ fn backslashes(pattern: &mut Expr, escape: &str) {
     if escape == "\\" {
         return;
     }
-    let text = format!("replace({pattern}, '{}', '\\')", escape.replace('\'', "''"));
+    let text = format!("replace({pattern}, {}, '\\')", text_literal(escape));
     let replaced = Parser::new(&PostgreSqlDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
     if let Ok(replaced) = replaced {
         *pattern = replaced;
