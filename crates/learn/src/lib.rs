@@ -8,6 +8,7 @@
 //! seed give the same model bit for bit, whatever the order of the rows and the number of threads.
 
 pub mod artifact;
+pub mod drift;
 pub mod encode;
 mod error;
 pub mod fold;

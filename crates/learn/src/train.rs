@@ -5,6 +5,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, SchemaRef};
 use rayon::prelude::*;
 
+use crate::drift::Profile;
 use crate::encode::{CategoryEncoding, Encoder, EncoderSettings, TreeColumn};
 use crate::linear::{self, Loss};
 use crate::metrics;
@@ -39,12 +40,14 @@ pub fn train(spec: &TrainSpec, split: &Split, driver: &Driver, observer: &dyn Tr
     };
     let (encoder, stats) = Encoder::fit(&features, settings(spec), &split.train, driver)?;
     let feature_info = feature_info(&encoder, &stats, &split.train)?;
+    let profile = Profile::of(&features, &split.train, driver)?;
     let rows = Rows { spec, classes: classes.as_ref(), class_weights: target::class_weights(spec, classes.as_ref())? };
     let fitting = Fitting { rows, encoder: &encoder, split, driver, observer };
     let (kernel, iterations) = if spec.model_type.is_tree() { fitting.trees()? } else { fitting.linear()? };
     let mut model = Model::new(spec.clone(), features, label_field, encoder, classes, kernel);
     model.training_info = training_info(&iterations)?;
     model.feature_info = feature_info;
+    model.profile = Some(profile);
     measure(&mut model, &split.eval, driver)?;
     Ok(model)
 }

@@ -23,7 +23,7 @@ mod statement;
 pub use dialect::{Parsed, StatementKind};
 pub use error::{Error, Position, Result};
 pub use lineage::{Lineage, ObjectKind, ObjectRef, ObjectVersion};
-pub use model::{ModelCodec, Scorer};
+pub use model::{ML_RELATIONS, ModelCodec, Scorer};
 pub use observer::{NoObserver, Observer, Progress};
 pub use outcome::{Description, Executed, Outcome, Summary};
 pub use plain::Plain;

@@ -10,23 +10,10 @@ use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use futures::FutureExt;
 use lakemill_lake::{At, DEFAULT_NAMESPACE, Relation, TableName};
-use lakemill_query::{NoObserver, Outcome, Session};
+use lakemill_query::{ML_RELATIONS, NoObserver, Outcome, Session};
 
 use super::complete::{Names, quoted};
 use crate::engine::Engine;
-
-/// The table functions over models; they are part of the grammar, and no catalog lists them.
-const MODEL_FUNCTIONS: &[&str] = &[
-    "ML.CONFUSION_MATRIX",
-    "ML.EVALUATE",
-    "ML.FEATURE_IMPORTANCE",
-    "ML.FEATURE_INFO",
-    "ML.PREDICT",
-    "ML.ROC_CURVE",
-    "ML.TRAINING_INFO",
-    "ML.TRANSFORM",
-    "ML.WEIGHTS",
-];
 
 /// The names of the lake behind `engine`. A lake that does not answer has none: completion never fails.
 pub(super) struct LakeNames<'e> {
@@ -93,7 +80,7 @@ impl Names for LakeNames<'_> {
         }
         let read = async { functions(self.engine.session().await?).await };
         let mut found = self.engine.block_on(read.boxed_local()).unwrap_or_default();
-        found.extend(MODEL_FUNCTIONS.iter().map(|&name| name.to_owned()));
+        found.extend(ML_RELATIONS.map(str::to_owned));
         found.extend(lakemill_learn::transform::transform_names().iter().map(|&name| name.to_owned()));
         let found: Vec<String> = found.into_iter().collect();
         self.functions.replace(Some(found.clone()));
@@ -143,7 +130,7 @@ async fn columns(session: &Session, relation: &str) -> Result<Vec<String>> {
     let schema = match session.lake().find(&name, At::Latest).await? {
         Some(Relation::Table(table)) => table.schema(),
         Some(_) => {
-            let sql = format!("SELECT * FROM {}.{} LIMIT 0", quoted(&name.namespace), quoted(&name.table));
+            let sql = format!("SELECT * FROM {} LIMIT 0", name.quoted());
             let Some(parsed) = session.parse(&sql)?.pop() else { return Ok(Vec::new()) };
             match session.execute(&parsed, std::sync::Arc::new(NoObserver)).await?.outcome {
                 Outcome::Rows(rows) => rows.schema(),

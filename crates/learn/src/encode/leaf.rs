@@ -66,7 +66,8 @@ fn collect(name: String, path: Vec<String>, data_type: &DataType, found: &mut Ve
     Ok(())
 }
 
-fn kind_of(data_type: &DataType) -> Option<LeafKind> {
+/// How columns of a type are preprocessed; `None` for types that no model takes.
+pub(crate) fn kind_of(data_type: &DataType) -> Option<LeafKind> {
     match data_type {
         DataType::Dictionary(_, values) => kind_of(values),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => Some(LeafKind::Category),

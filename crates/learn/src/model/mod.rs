@@ -7,6 +7,7 @@ mod save;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields};
 
+use crate::drift::Profile;
 use crate::encode::Encoder;
 use crate::linear::Loss;
 use crate::target::Classes;
@@ -29,6 +30,7 @@ pub struct Model {
     pub(crate) feature_info: RecordBatch,
     pub(crate) held_out_metrics: Option<RecordBatch>,
     pub(crate) held_out_curves: HeldOutCurves,
+    pub(crate) profile: Option<Profile>,
 }
 
 /// What was fitted.
@@ -92,6 +94,7 @@ impl Model {
             feature_info: empty,
             held_out_metrics: None,
             held_out_curves: HeldOutCurves::default(),
+            profile: None,
         }
     }
 
@@ -178,6 +181,11 @@ impl Model {
     /// The curves of the held-out rows.
     pub fn held_out_curves(&self) -> &HeldOutCurves {
         &self.held_out_curves
+    }
+
+    /// How the features were distributed over the training rows; models of before this was kept have none.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
     }
 
     pub(crate) fn kernel(&self) -> &Kernel {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::report::batch;
 use super::{HeldOutCurves, Kernel, Model};
 use crate::artifact::{Artifact, read_batch, write_batch};
+use crate::drift::Profile;
 use crate::encode::Encoder;
 use crate::encode::numbers::{numbers, texts};
 use crate::linear::Loss;
@@ -28,6 +29,9 @@ impl Model {
         let preprocessing = serde_json::to_vec_pretty(&self.encoder.to_json());
         let preprocessing = preprocessing.map_err(|error| Error::internal(error.to_string()))?;
         artifact.add_file("preprocessing.json", preprocessing.into())?;
+        if let Some(profile) = &self.profile {
+            artifact.add_file("distributions.json", profile.to_json().to_string().into())?;
+        }
         if let Some(classes) = &self.classes {
             let counts: arrow::array::Int64Array =
                 classes.counts.iter().map(|count| i64::try_from(*count).ok()).collect();
@@ -63,9 +67,10 @@ impl Model {
         let inputs = read_batch("inputs.arrow", artifact.file("inputs.arrow")?)?.schema();
         let mut fields = inputs.fields().iter().map(|field| field.as_ref().clone());
         let label_field = fields.next().ok_or_else(|| lacks("the label's type"))?;
-        let preprocessing: Value = serde_json::from_slice(artifact.file("preprocessing.json")?)
-            .map_err(|error| Error::data(format!("preprocessing.json is damaged: {error}")))?;
-        let encoder = Encoder::from_json(&preprocessing)?;
+        let json = |name: &str, content: &[u8]| -> Result<Value> {
+            serde_json::from_slice(content).map_err(|error| Error::data(format!("{name} is damaged: {error}")))
+        };
+        let encoder = Encoder::from_json(&json("preprocessing.json", artifact.file("preprocessing.json")?)?)?;
         let classes = if spec.model_type.is_classifier() { Some(read_classes(artifact)?) } else { None };
         let kernel = if spec.model_type.is_tree() {
             let nodes = read_batch("trees.arrow", artifact.file("trees.arrow")?)?;
@@ -84,6 +89,9 @@ impl Model {
             confusion: table("confusion_matrix.arrow")?,
             calibration: table("calibration.arrow")?,
         };
+        if let Some(content) = artifact.files.get("distributions.json") {
+            model.profile = Some(Profile::from_json(&json("distributions.json", content)?)?);
+        }
         Ok(model)
     }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use lakemill_learn::FittedTransform;
 use prost::Message;
 
+use super::drift::{self, Deviations};
 use super::evaluate::{EvaluateExec, EvaluateMessage};
 use super::predict::{Decoding, ModelCache, PredictExec, PredictMessage};
 use super::transform::{FittedFunction, scalar_functions, schema_from_ipc, schema_to_ipc};
@@ -38,13 +39,13 @@ enum Node {
     Evaluate(EvaluateMessage),
 }
 
-/// A preprocessing function with its statistics.
+/// A function that carries something with it.
 #[derive(Clone, PartialEq, Message)]
 struct FunctionMessage {
-    /// An Arrow file without rows whose one column has the argument's type.
-    #[prost(bytes = "vec", tag = "1")]
-    input: Vec<u8>,
-    /// The function and its statistics.
+    /// Of a preprocessing function, an Arrow file without rows whose one column has the argument's type.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    input: Option<Vec<u8>>,
+    /// The function and its statistics, or what distributions are compared with.
     #[prost(string, tag = "2")]
     state: String,
 }
@@ -91,17 +92,29 @@ impl PhysicalExtensionCodec for ModelCodec {
                 .ok_or_else(|| DataFusionError::NotImplemented(format!("function {name} cannot be decoded")));
         }
         let message = FunctionMessage::decode(buffer).map_err(|error| damaged(&error.to_string()))?;
-        let schema = schema_from_ipc(&message.input).map_err(external)?;
+        let Some(input) = &message.input else {
+            return Ok(Arc::new(ScalarUDF::new_from_impl(Deviations::from_state(message.state))));
+        };
+        let schema = schema_from_ipc(input).map_err(external)?;
         let [field] = schema.fields().as_ref() else { return Err(damaged("a function has one argument")) };
         let state = serde_json::from_str(&message.state).map_err(|error| damaged(&error.to_string()))?;
         let fitted = FittedTransform::from_json(&state).map_err(|error| external(Error::from(error)))?;
         Ok(FittedFunction::new(fitted, field.data_type().clone(), None).into_udf())
     }
 
+    fn try_decode_udaf(&self, name: &str, _: &[u8]) -> Result<Arc<AggregateUDF>> {
+        let found = drift::aggregate_functions().into_iter().find(|function| function.name() == name);
+        found.ok_or_else(|| DataFusionError::NotImplemented(format!("aggregate function {name} cannot be decoded")))
+    }
+
     fn try_encode_udf(&self, function: &ScalarUDF, buffer: &mut Vec<u8>) -> Result<()> {
+        if let Some(deviations) = Deviations::of(function) {
+            let state = deviations.state().to_owned();
+            buffer.extend(FunctionMessage { input: None, state }.encode_to_vec());
+        }
         let Some(fitted) = FittedFunction::of(function) else { return Ok(()) };
         let field = arrow::datatypes::Field::new("value", fitted.input().clone(), true);
-        let input = schema_to_ipc(&arrow::datatypes::Schema::new(vec![field])).map_err(external)?.to_vec();
+        let input = Some(schema_to_ipc(&arrow::datatypes::Schema::new(vec![field])).map_err(external)?.to_vec());
         let state = fitted.fitted().to_json().to_string();
         buffer.extend(FunctionMessage { input, state }.encode_to_vec());
         Ok(())

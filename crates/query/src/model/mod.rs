@@ -2,7 +2,7 @@
 //!
 //! - [`parse`]: the grammar; every option keeps its place in the text.
 //! - [`create`]: CREATE MODEL. [`transform`]: its TRANSFORM clause. [`statement`]: the other statements.
-//! - [`relation`]: `ML.PREDICT(..)` and its kind in FROM, planned into [`predict`], [`evaluate`] or stored rows.
+//! - [`relation`]: `ML.PREDICT(..)` and its kind in FROM, planned into [`predict`], [`evaluate`], [`drift`] or stored rows.
 //! - [`codec`]: plans with models as bytes. [`unary`]: what the physical operators share.
 //!
 //! Not here: how models are fitted, measured and saved (`learn`), and where they are kept (`lake`).
@@ -13,6 +13,7 @@
 mod cache;
 mod codec;
 mod create;
+mod drift;
 mod evaluate;
 mod loaded;
 mod parse;
@@ -41,6 +42,7 @@ pub(crate) use cache::{ScopeModels, SessionModels};
 pub use codec::ModelCodec;
 pub(crate) use parse::{ModelReference, ModelStatement, parse_prefix, referenced_models};
 pub use scorer::Scorer;
+pub use transform::RELATIONS as ML_RELATIONS;
 pub(crate) use transform::rewrite_calls;
 
 impl ModelStatement {
@@ -130,5 +132,6 @@ pub(crate) fn extension_planners() -> Vec<Arc<dyn ExtensionPlanner + Send + Sync
 /// Adds our functions and optimizer rules to a session.
 pub(crate) fn extend(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder.scalar_functions().get_or_insert_default().extend(transform::scalar_functions());
+    builder.aggregate_functions().get_or_insert_default().extend(drift::aggregate_functions());
     builder.with_optimizer_rule(Arc::new(predict::PrunePredictions))
 }

@@ -27,6 +27,8 @@ async fn a_plan_with_models_comes_back_as_it_was() {
         "SELECT x, predicted_label_probs FROM ML.PREDICT(MODEL m, TABLE t) ORDER BY x",
         "SELECT * FROM ML.EVALUATE(MODEL m, TABLE t)",
         "SELECT * FROM ML.ROC_CURVE(MODEL m, TABLE t, STRUCT([0.2, 0.6] AS thresholds))",
+        "SELECT * FROM ML.VALIDATE_DATA_SKEW(MODEL m, TABLE t)",
+        "SELECT * FROM ML.VALIDATE_DATA_DRIFT(TABLE t, (SELECT * FROM t WHERE x > 300))",
         "SELECT ML.BUCKETIZE(x, [5, 9]) AS bucket FROM t ORDER BY x",
     ] {
         let (there, task) = session.plan(&session.parse(sql).unwrap()[0]).await.unwrap();

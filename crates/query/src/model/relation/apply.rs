@@ -9,6 +9,7 @@ use sqlparser::ast::{Query, TableFactor};
 
 use super::arguments::Arguments;
 use super::stored;
+use crate::model::drift;
 use crate::model::evaluate::{EvaluateNode, Measure};
 use crate::model::loaded::LoadedModel;
 use crate::model::predict::{Outputs, PredictNode};
@@ -48,13 +49,46 @@ pub(super) fn transform(
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
     let input = rows(arguments, context)?;
-    let names = model.model().features().iter().map(|field| field.name().clone());
-    let mut exprs: Vec<Expr> =
-        model.features(input.schema())?.into_iter().zip(names).map(|(feature, name)| feature.alias(name)).collect();
+    let mut exprs = named_features(model, &input)?;
     if let Ok(label) = model.label(input.schema()) {
         exprs.push(label.alias(model.model().label()));
     }
     Ok(LogicalPlanBuilder::from(input).project(exprs)?.build()?)
+}
+
+/// ML.VALIDATE_DATA_SKEW: how far the features of rows are from those of training.
+pub(super) fn skew(
+    model: &Arc<LoadedModel>,
+    arguments: Arguments,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let thresholds = arguments.deviations()?;
+    let Some(profile) = model.model().profile() else {
+        return Err(Error::invalid(format!(
+            "model {} is of before models kept how their training rows were distributed; train it again, or compare with \
+             its training rows by ML.VALIDATE_DATA_DRIFT",
+            model.handle
+        )));
+    };
+    let input = rows(arguments, context)?;
+    let features = named_features(model, &input)?;
+    drift::from_profile(LogicalPlanBuilder::from(input).project(features)?.build()?, profile, &thresholds)
+}
+
+/// ML.VALIDATE_DATA_DRIFT: how far rows are from other rows.
+pub(super) fn between(mut arguments: Arguments, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    let thresholds = arguments.deviations()?;
+    let (study, base) = (arguments.rows.pop(), arguments.rows.pop());
+    let base = relation(arguments.function, base, context)?;
+    let study = relation(arguments.function, study, context)?;
+    drift::between(base, study, &thresholds)
+}
+
+/// The features of rows, by the model's names.
+fn named_features(model: &LoadedModel, input: &LogicalPlan) -> Result<Vec<Expr>> {
+    let names = model.model().features().iter().map(|field| field.name().clone());
+    let features = model.features(input.schema())?;
+    Ok(features.into_iter().zip(names).map(|(feature, name)| feature.alias(name)).collect())
 }
 
 /// ML.EVALUATE and its kind: over rows, or as measured on the held-out rows when the model was trained.
@@ -70,7 +104,7 @@ pub(super) fn measure(
         _ => Measure::Evaluate { threshold: arguments.threshold()? },
     };
     check_measure(model, &measure)?;
-    if arguments.rows.is_none() {
+    if arguments.rows.is_empty() {
         return stored::measured(model, &measure, arguments.has_settings());
     }
     let input = rows(arguments, context)?;
@@ -110,10 +144,18 @@ fn check_threshold(model: &LoadedModel, function: &str, threshold: Option<f64>) 
     Ok(())
 }
 
-/// Plans the rows of a relation, their columns under their bare names.
-fn rows(arguments: Arguments, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-    let function = arguments.function;
-    let Some(query) = arguments.rows else { return Err(Error::internal(format!("{function} has no rows"))) };
+/// Plans the rows of a relation that takes one.
+fn rows(mut arguments: Arguments, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    relation(arguments.function, arguments.rows.pop(), context)
+}
+
+/// Plans rows, their columns under their bare names.
+fn relation(
+    function: &str,
+    query: Option<Box<Query>>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let Some(query) = query else { return Err(Error::internal(format!("{function} has no rows"))) };
     let plan = plan_rows(query, context)?;
     if plan.contains_outer_reference() {
         return Err(Error::invalid(format!(

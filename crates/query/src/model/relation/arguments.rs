@@ -2,8 +2,10 @@
 
 use lakemill_base::unknown;
 use lakemill_learn::OptionValue;
+use lakemill_learn::drift::Metric;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Ident, Query, Spanned};
 
+use crate::model::drift::Thresholds;
 use crate::model::parse::{ModelReference, option_value, query_of};
 use crate::model::transform::position;
 use crate::{Error, Result};
@@ -13,10 +15,10 @@ use crate::{Error, Result};
 pub(super) struct Arguments {
     /// `ML.PREDICT`, ..
     pub(super) function: &'static str,
-    /// The model.
-    pub(super) model: ModelReference,
-    /// The query that gives the rows.
-    pub(super) rows: Option<Box<Query>>,
+    /// The model, where the relation takes one.
+    pub(super) model: Option<ModelReference>,
+    /// The queries that give the rows.
+    pub(super) rows: Vec<Box<Query>>,
     settings: Vec<Setting>,
 }
 
@@ -28,7 +30,7 @@ struct Setting {
     at: crate::Position,
 }
 
-/// What a relation takes besides a model.
+/// What a relation takes.
 struct Shape {
     function: &'static str,
     rows: Rows,
@@ -40,9 +42,23 @@ enum Rows {
     None,
     Optional,
     Required,
+    /// Two relations, and no model.
+    Two,
 }
 
-const SHAPES: [Shape; 10] = [
+/// How deviations are judged.
+const DEVIATIONS: [&str; 5] = [
+    "numerical_default_threshold",
+    "categorical_default_threshold",
+    "numerical_metric_type",
+    "categorical_metric_type",
+    "thresholds",
+];
+
+/// Above which a deviation is an anomaly, unless told otherwise.
+const DEVIATION_MAX: f64 = 0.3;
+
+const SHAPES: [Shape; 12] = [
     Shape { function: "ML.PREDICT", rows: Rows::Required, settings: &["threshold"] },
     Shape { function: "ML.TRANSFORM", rows: Rows::Required, settings: &[] },
     Shape { function: "ML.EVALUATE", rows: Rows::Optional, settings: &["threshold"] },
@@ -53,21 +69,33 @@ const SHAPES: [Shape; 10] = [
     Shape { function: "ML.FEATURE_INFO", rows: Rows::None, settings: &[] },
     Shape { function: "ML.WEIGHTS", rows: Rows::None, settings: &["standardize"] },
     Shape { function: "ML.FEATURE_IMPORTANCE", rows: Rows::None, settings: &[] },
+    Shape { function: "ML.VALIDATE_DATA_SKEW", rows: Rows::Required, settings: &DEVIATIONS },
+    Shape { function: "ML.VALIDATE_DATA_DRIFT", rows: Rows::Two, settings: &DEVIATIONS },
 ];
 
 impl Shape {
     /// How the relation is written.
     fn usage(&self) -> String {
         let rows = match self.rows {
-            Rows::None => "",
-            Rows::Optional => " [, TABLE t | (query)]",
-            Rows::Required => ", TABLE t | (query)",
+            Rows::None => "MODEL m",
+            Rows::Optional => "MODEL m [, TABLE t | (query)]",
+            Rows::Required => "MODEL m, TABLE t | (query)",
+            Rows::Two => "TABLE t | (query), TABLE u | (query)",
         };
         let settings = match self.settings {
             [] => String::new(),
             [name, ..] => format!(" [, STRUCT(value AS {name})]"),
         };
-        format!("{}(MODEL m{rows}{settings})", self.function)
+        format!("{}({rows}{settings})", self.function)
+    }
+
+    /// How many relations it takes at most.
+    fn rows_max(&self) -> usize {
+        match self.rows {
+            Rows::None => 0,
+            Rows::Optional | Rows::Required => 1,
+            Rows::Two => 2,
+        }
     }
 }
 
@@ -82,12 +110,16 @@ impl Arguments {
         };
         let wrong = |what: String| Error::invalid(format!("{function} {what}; write {}", shape.usage()));
         let mut args = args.into_iter();
-        let model = match args.next() {
-            Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => ModelReference::from_expr(&expr, normalize),
-            _ => None,
-        }
-        .ok_or_else(|| wrong("takes a model first".into()))?;
-        let (mut rows, mut settings, mut has_settings) = (None, Vec::new(), false);
+        let model = if shape.rows == Rows::Two {
+            None
+        } else {
+            let model = match args.next() {
+                Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => ModelReference::from_expr(&expr, normalize),
+                _ => None,
+            };
+            Some(model.ok_or_else(|| wrong("takes a model first".into()))?)
+        };
+        let (mut rows, mut settings, mut has_settings) = (Vec::new(), Vec::new(), false);
         for arg in args {
             let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
                 return Err(wrong(format!("does not take '{arg}'")));
@@ -98,15 +130,17 @@ impl Arguments {
                     has_settings = true;
                     settings = values.iter().map(|value| setting(shape, value)).collect::<Result<_>>()?;
                 }
-                expr if rows.is_none() && !has_settings && shape.rows != Rows::None => match query_of(expr) {
-                    Ok(query) => rows = Some(query),
+                expr if rows.len() < shape.rows_max() && !has_settings => match query_of(expr) {
+                    Ok(query) => rows.push(query),
                     Err(other) => return Err(wrong(format!("takes rows, not '{other}'")).at(at)),
                 },
                 other => return Err(wrong(format!("does not take '{other}'")).at(at)),
             }
         }
-        if shape.rows == Rows::Required && rows.is_none() {
-            return Err(wrong("needs rows".into()));
+        match shape.rows {
+            Rows::Required if rows.is_empty() => return Err(wrong("needs rows".into())),
+            Rows::Two if rows.len() < 2 => return Err(wrong("compares two relations".into())),
+            _ => {}
         }
         Ok(Self { function: shape.function, model, rows, settings })
     }
@@ -144,6 +178,54 @@ impl Arguments {
                     .at(setting.at))
             }
         }
+    }
+
+    /// How deviations are judged.
+    pub(super) fn deviations(&self) -> Result<Thresholds> {
+        self.metric("numerical_metric_type", &[Metric::JensenShannonDivergence])?;
+        let categorical_metric =
+            self.metric("categorical_metric_type", &[Metric::LInfinity, Metric::JensenShannonDivergence])?;
+        let threshold = |name| self.setting(name).map_or(Ok(DEVIATION_MAX), fraction);
+        Ok(Thresholds {
+            numerical: threshold("numerical_default_threshold")?,
+            categorical: threshold("categorical_default_threshold")?,
+            categorical_metric,
+            columns: self.column_thresholds()?,
+        })
+    }
+
+    /// One of the metrics, by default the first.
+    fn metric(&self, name: &str, known: &[Metric]) -> Result<Metric> {
+        let Some(setting) = self.setting(name) else { return Ok(known[0]) };
+        let asked = setting.value.as_str().unwrap_or_default();
+        known.iter().copied().find(|metric| metric.as_str().eq_ignore_ascii_case(asked)).ok_or_else(|| {
+            let names: Vec<String> = known.iter().map(|metric| format!("'{}'", metric.as_str())).collect();
+            Error::invalid(format!("'{name}' is {}, not {}", names.join(" or "), setting.value)).at(setting.at)
+        })
+    }
+
+    /// `[STRUCT('column', 0.1), ..]`
+    fn column_thresholds(&self) -> Result<Vec<(String, f64)>> {
+        let Some(setting) = self.setting("thresholds") else { return Ok(Vec::new()) };
+        let one = |value: &OptionValue| match value {
+            OptionValue::Struct(fields) => match fields.as_slice() {
+                [(_, name), (_, threshold)] => {
+                    let threshold = threshold.as_f64().filter(|threshold| (0.0..=1.0).contains(threshold));
+                    Some((name.as_str()?.to_owned(), threshold?))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let all = match &setting.value {
+            OptionValue::Array(values) => values.iter().map(one).collect::<Option<_>>(),
+            _ => None,
+        };
+        all.ok_or_else(|| {
+            let example = "[STRUCT('column', 0.1), ..]";
+            Error::invalid(format!("'thresholds' is an array of columns and numbers between 0 and 1: {example}"))
+                .at(setting.at)
+        })
     }
 
     /// TRUE or FALSE.

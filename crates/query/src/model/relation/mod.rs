@@ -1,6 +1,6 @@
 //! `ML.PREDICT` and its kind in FROM.
 //!
-//! Each takes `MODEL name [VERSION AS OF n | @n]`, most then take the rows, `TABLE t` or `(query)`, and some a
+//! All but one take `MODEL name [VERSION AS OF n | @n]`, most then take the rows, `TABLE t` or `(query)`, and some a
 //! `STRUCT(value AS setting, ..)`. The models that a statement names are loaded before it is planned, since
 //! planning cannot wait. Without an alias, a relation is called as its model is, so that
 //! `FROM ML.EVALUATE(MODEL a), ML.EVALUATE(MODEL b)` can tell its columns apart.
@@ -54,11 +54,15 @@ impl ModelRelations {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<(LogicalPlan, String)> {
         let arguments = Arguments::new(function, args, |ident| context.normalize_ident(ident.clone()))?;
-        let model = Arc::clone(self.model(&arguments.model)?);
+        let Some(model) = &arguments.model else {
+            return Ok((apply::between(arguments, context)?, "drift".to_owned()));
+        };
+        let model = Arc::clone(self.model(model)?);
         let name = model.handle.name.model.clone();
         let plan = match function {
             "ML.PREDICT" => apply::predict(&model, arguments, context),
             "ML.TRANSFORM" => apply::transform(&model, arguments, context),
+            "ML.VALIDATE_DATA_SKEW" => apply::skew(&model, arguments, context),
             "ML.EVALUATE" | "ML.CONFUSION_MATRIX" | "ML.ROC_CURVE" | "ML.CALIBRATION" => {
                 apply::measure(&model, arguments, context)
             }

@@ -15,8 +15,8 @@ use crate::{Error, Position, Result};
 pub(super) const STATELESS: [&str; 5] =
     ["ML.BUCKETIZE", "ML.HASH_BUCKETIZE", "ML.FEATURE_CROSS", "ML.POLYNOMIAL_EXPAND", "ML.NORMALIZER"];
 
-/// The relations of FROM, for an error when one of them is used as a value.
-pub(crate) const RELATIONS: [&str; 10] = [
+/// The relations of FROM.
+pub const RELATIONS: [&str; 12] = [
     "ML.PREDICT",
     "ML.EVALUATE",
     "ML.CONFUSION_MATRIX",
@@ -27,6 +27,8 @@ pub(crate) const RELATIONS: [&str; 10] = [
     "ML.WEIGHTS",
     "ML.FEATURE_IMPORTANCE",
     "ML.TRANSFORM",
+    "ML.VALIDATE_DATA_SKEW",
+    "ML.VALIDATE_DATA_DRIFT",
 ];
 
 /// A call of a preprocessing function.

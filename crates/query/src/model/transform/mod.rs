@@ -34,7 +34,8 @@ use udf::UnfittedFunction;
 use crate::model::parse::TransformText;
 use crate::{Error, Result};
 
-pub(crate) use call::{MlCall, RELATIONS, position};
+pub use call::RELATIONS;
+pub(crate) use call::{MlCall, position};
 pub(crate) use function::{rewrite_calls, scalar_functions};
 pub(crate) use store::{schema_from_ipc, schema_to_ipc};
 pub(crate) use udf::FittedFunction;
