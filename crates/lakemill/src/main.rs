@@ -20,10 +20,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use lakemill_base::ErrorKind;
+use lakemill_kernels::allocator::{MiMalloc, give_back_lazily};
 
-/// Queries allocate many buffers of a few sizes from many threads, which this allocator is made for.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     if let Some(missing) = cpu::missing_features() {
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "error: {missing}");
         return ExitCode::from(ErrorKind::Invalid.exit_code());
     }
+    give_back_lazily();
     let cli = cli::Cli::parse();
     failure::hush_caught_panics();
     // A panic has printed what it is about. It is a bug, and has the exit code of one.

@@ -17,9 +17,17 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("lakemill-server", &["lakemill-base", "lakemill-lake", "lakemill-query"]),
     (
         "lakemill",
-        &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query", "lakemill-pipeline", "lakemill-server"],
+        &[
+            "lakemill-base",
+            "lakemill-kernels",
+            "lakemill-learn",
+            "lakemill-lake",
+            "lakemill-query",
+            "lakemill-pipeline",
+            "lakemill-server",
+        ],
     ),
-    ("lakemill-testkit", &["lakemill-base", "lakemill-lake", "lakemill-query"]),
+    ("lakemill-testkit", &["lakemill-base", "lakemill-kernels", "lakemill-lake", "lakemill-query"]),
     ("xtask", &[]),
 ];
 /// Crates that are edited and tested without compiling the query engine.

@@ -17,13 +17,14 @@ use arrow::datatypes::{DataType, Float64Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use lakemill_base::Stopwatch;
+use lakemill_kernels::allocator::{MiMalloc, give_back_lazily};
 use lakemill_lake::{Lake, LakeOptions};
 use lakemill_query::{Session, SessionOptions};
 use lakemill_testkit::Result;
 use serde_json::{Value, json};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const TABLES: [&str; 8] = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 const QUERIES: usize = 22;
@@ -107,6 +108,7 @@ fn values(column: &ArrayRef) -> Result<Vec<Value>> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    give_back_lazily();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [engine, data, queries, answers, threads] = arguments.as_slice() else {
         return Err("usage: bench-tpch prepare|lakemill|datafusion DATA QUERIES ANSWERS THREADS".into());
