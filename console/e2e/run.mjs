@@ -261,6 +261,26 @@ const CHECKS = {
     await page.waitForFunction(() => /\/metrics200/.test(document.querySelector("main").textContent.replaceAll(/\s/g, "")));
   },
 
+  async "serving shows how far requests are from training"({ page }) {
+    await page.goto(`${base}#/serving`);
+    await page.waitForSelector("text=No predictions are kept");
+    const kept = `CREATE SCHEMA predictions;
+      CREATE TABLE predictions.delay_trees AS
+      SELECT now() AS predicted_at, * REPLACE (distance + 2000 AS distance) FROM features WHERE month = 12 LIMIT 5000`;
+    const headers = { "Content-Type": "application/sql" };
+    assert.ok((await fetch(new URL("/v1/sql", base), { method: "POST", headers, body: kept })).ok);
+    try {
+      await page.reload();
+      await page.waitForSelector(".drift .bars li");
+      assert.match(await page.locator(".drift").textContent(), /5,000 rows/);
+      assert.match(await page.locator(".drift .bars li").first().textContent(), /^distance(0\.\d+|1) anomaly$/);
+      await page.getByLabel("Requests of").selectOption("1 hour");
+      await page.waitForSelector(".drift .bars li");
+    } finally {
+      await fetch(new URL("/v1/sql", base), { method: "POST", headers, body: "DROP TABLE predictions.delay_trees; DROP SCHEMA predictions" });
+    }
+  },
+
   async "keys lead everywhere"({ page }) {
     await page.goto(`${base}#/serving`);
     await page.waitForSelector("h1");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { between, buckets, quantile } from "../src/serving/histogram";
+import { watched } from "../src/serving/drift";
 import { parseMetrics } from "../src/serving/prometheus";
 import { quantiles, rate, total, type Reading } from "../src/serving/readings";
 
@@ -34,6 +35,16 @@ describe("Prometheus text", () => {
     expect(samples[3]?.value).toBe(3);
     expect(samples[4]?.value).toBeNaN();
     expect(samples).toHaveLength(5);
+  });
+});
+
+describe("drift", () => {
+  it("is of the models whose predictions are kept", () => {
+    const model = (namespace: string, name: string) => ({
+      namespace, name, version: 1, type: "", label: "", rowsTrain: 0, rowsEval: 0, metrics: new Map<string, number>(), created: "",
+    });
+    const found = watched([model("main", "a"), model("main", "b"), model("sales", "a")], new Set(["a", "sales_a", "c"]));
+    expect(found.map(({ table }) => table)).toEqual(["a", "sales_a"]);
   });
 });
 

@@ -26,6 +26,8 @@ export const ML_FUNCTIONS: readonly (readonly [name: string, form: string, about
   ["ML.WEIGHTS", "(MODEL m)", "weights of a linear model"],
   ["ML.FEATURE_IMPORTANCE", "(MODEL m)", "importance in a boosted model"],
   ["ML.TRANSFORM", "(MODEL m, TABLE t)", "features as the model sees them"],
+  ["ML.VALIDATE_DATA_SKEW", "(MODEL m, TABLE t)", "how far rows are from those of training"],
+  ["ML.VALIDATE_DATA_DRIFT", "(TABLE t, TABLE u)", "how far rows are from other rows"],
   ["ML.STANDARD_SCALER", "(x) OVER ()", "mean 0, deviation 1"],
   ["ML.MIN_MAX_SCALER", "(x) OVER ()", "from 0 to 1"],
   ["ML.MAX_ABS_SCALER", "(x) OVER ()", "largest size 1"],

@@ -1,10 +1,11 @@
-// The serving page: what the server does now, read from /metrics every two seconds.
+// The serving page: what the server does now, read from /metrics every two seconds, and how requests drift.
 
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { bytes, count, duration, short } from "../format";
 import { Plot, type Series as Line } from "../plot/plot";
 import { Figure, Problem, Section, Table, Waiting } from "../ui/parts";
+import { Drift } from "./drift";
 import { quantile } from "./histogram";
 import { EVERY_MS, follow, gauge, labelValues, observed, quantiles, rate, readings, total, type Reading, type Series } from "./readings";
 
@@ -28,6 +29,7 @@ export function ServingPage() {
       </header>
       {error !== null && <Problem error={error} />}
       {last === undefined ? error === null && <Waiting what="the metrics" /> : <Metrics list={list} last={last} />}
+      <Drift />
     </article>
   );
 }
