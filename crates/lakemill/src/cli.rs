@@ -379,6 +379,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SIZE", default_value = "16MB")]
     pub(crate) max_message: MemoryLimit,
 
+    /// The share of :predict requests whose rows are kept in the tables predictions.MODEL, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub(crate) log_predictions: f64,
+
     /// Seconds that running statements get to end when the server stops
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain: u32,
@@ -435,6 +439,11 @@ pub(crate) enum UsersCommand {
 /// An address to listen on, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a number from 0 to 1, such as 0.1 for one in ten".into())
+}
 
 fn address(text: &str) -> Result<Listen, String> {
     if text == "off" {

@@ -43,7 +43,7 @@ pub(crate) struct Engine {
     work: Handle,
     admission: Admission,
     time_max: Option<Duration>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     /// Cancelled when what still runs has to end.
     halt: CancellationToken,
 }
@@ -56,7 +56,7 @@ impl Engine {
             work,
             admission: Admission::new(limits.admission),
             time_max: limits.time_max,
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             halt: CancellationToken::new(),
         })
     }
@@ -84,7 +84,7 @@ impl Engine {
         &self.session
     }
 
-    pub(crate) fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 

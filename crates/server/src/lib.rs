@@ -24,6 +24,7 @@ mod ingest;
 mod metrics;
 mod options;
 mod postgres;
+mod predictions;
 mod server;
 mod tls;
 

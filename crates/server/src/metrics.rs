@@ -57,6 +57,8 @@ pub(crate) struct Metrics {
     memory: Gauge,
     predictions: Family<Labels<1>, Counter>,
     prediction_seconds: Family<Labels<1>, Histogram, Seconds>,
+    predictions_logged: Family<Labels<1>, Counter>,
+    predictions_unlogged: Family<Labels<1>, Counter>,
     requests: Family<Labels<2>, Counter>,
 }
 
@@ -84,6 +86,12 @@ impl Default for Metrics {
         registry.register("predictions", "Rows predicted by :predict", predictions.clone());
         let prediction_seconds = Family::new_with_constructor(Seconds);
         registry.register_with_unit("prediction", "One call of :predict", Unit::Seconds, prediction_seconds.clone());
+        let predictions_logged = Family::default();
+        let help = "Rows predicted by :predict that were written to their table";
+        registry.register("predictions_logged", help, predictions_logged.clone());
+        let predictions_unlogged = Family::default();
+        let help = "Rows that should have been, and were left out: too many waited, or the lake refused them";
+        registry.register("predictions_unlogged", help, predictions_unlogged.clone());
         let requests = Family::default();
         registry.register("http_requests", "HTTP requests by path and status", requests.clone());
         Self {
@@ -98,6 +106,8 @@ impl Default for Metrics {
             memory,
             predictions,
             prediction_seconds,
+            predictions_logged,
+            predictions_unlogged,
             requests,
         }
     }
@@ -134,6 +144,16 @@ impl Metrics {
         let label = [("model", model.to_owned())];
         self.predictions.get_or_create(&label).inc_by(rows);
         self.prediction_seconds.get_or_create(&label).observe(took.elapsed().as_secs_f64());
+    }
+
+    /// Counts predictions that were written to their table.
+    pub(crate) fn logged(&self, model: &str, rows: u64) {
+        self.predictions_logged.get_or_create(&[("model", model.to_owned())]).inc_by(rows);
+    }
+
+    /// Counts predictions that should have been.
+    pub(crate) fn unlogged(&self, model: &str, rows: u64) {
+        self.predictions_unlogged.get_or_create(&[("model", model.to_owned())]).inc_by(rows);
     }
 
     /// Counts an HTTP request by its route, never by its path: paths have no end.

@@ -38,6 +38,8 @@ pub struct ServerOptions {
     pub message_bytes_max: usize,
     /// How long a client may say nothing, or take nothing of what is sent to it.
     pub idle_max: Duration,
+    /// The share of `:predict` requests whose rows are kept in the lake, from 0 to 1.
+    pub log_predictions: f64,
     /// How long statements go on after the server was told to stop.
     pub drain_max: Duration,
 }

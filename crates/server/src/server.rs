@@ -14,6 +14,7 @@ use crate::auth::Authority;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::options::{Auth, ServerOptions};
+use crate::predictions::PredictionLog;
 use crate::tls::Tls;
 use crate::{flight, http, postgres};
 
@@ -27,6 +28,7 @@ pub struct Server {
     flight: Option<TcpListener>,
     authority: Option<Arc<Authority>>,
     tls: Option<Tls>,
+    predictions: Option<Arc<PredictionLog>>,
 }
 
 /// What every listener needs beside its port.
@@ -38,6 +40,8 @@ pub(crate) struct Service {
     pub(crate) authority: Option<Arc<Authority>>,
     /// `None`: nothing is encrypted.
     pub(crate) tls: Option<Tls>,
+    /// `None`: no prediction is kept.
+    pub(crate) predictions: Option<Arc<PredictionLog>>,
     /// Cancelled when no new connection is taken and idle ones are closed.
     pub(crate) stop: CancellationToken,
     /// The open connections, which a server that stops waits for.
@@ -54,6 +58,7 @@ impl Server {
     pub async fn bind(session: Session, work: Handle, options: ServerOptions) -> Result<Self> {
         let auth = protection(&options)?;
         let tls = options.tls.as_ref().map(Tls::read).transpose()?;
+        let own = session.client();
         let (session, authority) = match auth {
             Auth::Off => (session, None),
             Auth::Required => {
@@ -61,7 +66,9 @@ impl Server {
                 (session.locked(), Some(authority))
             }
         };
-        let engine = Engine::new(session, work, &options.statements);
+        let engine = Engine::new(session, work.clone(), &options.statements);
+        let keep = |rate| PredictionLog::start(own, &work, rate, Arc::clone(engine.metrics()));
+        let predictions = Some(options.log_predictions).filter(|rate| *rate > 0.0).map(keep);
         Ok(Self {
             http: bind("http", options.http).await?,
             postgres: bind("postgres", options.postgres).await?,
@@ -70,6 +77,7 @@ impl Server {
             options,
             authority,
             tls,
+            predictions,
         })
     }
 
@@ -91,6 +99,7 @@ impl Server {
             options: self.options.clone(),
             authority: self.authority.clone(),
             tls: self.tls,
+            predictions: self.predictions.clone(),
             stop: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
@@ -112,6 +121,11 @@ impl Server {
             tracing::warn!("statements still run after {} s and are stopped", self.options.drain_max.as_secs());
             self.engine.halt();
             let _ = tokio::time::timeout(HALT_MAX, service.connections.wait()).await;
+        }
+        if let Some(predictions) = self.predictions
+            && tokio::time::timeout(self.options.drain_max, predictions.close()).await.is_err()
+        {
+            tracing::warn!("predictions that were waiting are not kept: the lake did not take them");
         }
         if let Some(authority) = self.authority {
             authority.close().await;

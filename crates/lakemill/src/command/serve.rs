@@ -71,6 +71,7 @@ fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
         connections_max: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
         message_bytes_max: usize::try_from(args.max_message.bytes()).unwrap_or(usize::MAX),
         idle_max: IDLE_MAX,
+        log_predictions: args.log_predictions,
         drain_max: seconds(args.drain),
     }
 }

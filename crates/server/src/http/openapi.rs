@@ -163,6 +163,17 @@ fn model_schemas() -> Value {
                 "instances": { "type": "array", "minItems": 1, "items": { "type": "object" } },
                 "version": { "type": "integer", "description": "The newest unless told otherwise" },
                 "threshold": { "type": "number", "description": "Of a classifier of two classes" },
+                "lookup": reference("Lookup"),
+            },
+        },
+        "Lookup": {
+            "type": "object",
+            "description": "A table that has the columns which instances lack",
+            "required": ["table", "key"],
+            "additionalProperties": false,
+            "properties": {
+                "table": { "type": "string", "examples": ["planes"] },
+                "key": { "type": "array", "minItems": 1, "items": { "type": "string" }, "examples": [["tailnum"]] },
             },
         },
         "Predictions": {

@@ -85,6 +85,35 @@ fn http_answers_predicts_and_refuses() -> Result<()> {
 }
 
 #[test]
+fn predictions_are_kept_and_columns_looked_up() -> Result<()> {
+    let mut serving = Serving::start(&["--log-predictions", "1"])?;
+    serving.script("monitoring_client")?;
+    assert!(serving.server.wait()?.success());
+    let sql = |sql: &str| -> Result<String> {
+        let lake = serving.folder.path().join("lake");
+        let mut command = Command::new(process::lakemill()?);
+        process::piped(command.arg("--lake").arg(lake).args(["sql", "-q", "--format", "csv"]), sql)
+    };
+    let counted = "SELECT request_id, count(*), count(DISTINCT instance), min(instance), bool_and(latency_ms > 0)
+        FROM predictions.lateness WHERE request_id IN ('whole', 'by key', 'large') GROUP BY 1 ORDER BY 1";
+    assert_eq!(
+        sql(counted)?.lines().skip(1).collect::<Vec<_>>(),
+        ["by key,3,3,0,true", "large,500,500,0,true", "whole,3,3,0,true"]
+    );
+    // What was kept is what the model read and said.
+    let again = "SELECT count(*), count(DISTINCT k.request_id),
+          sum(CASE WHEN k.predicted_late_probs[1]['prob'] = p.predicted_late_probs[1]['prob'] THEN 1 ELSE 0 END)
+        FROM predictions.lateness k JOIN (
+          SELECT DISTINCT hour, distance, vehicle, predicted_late_probs FROM ML.PREDICT(MODEL lateness,
+            (SELECT hour, distance, vehicle FROM predictions.lateness))
+        ) p ON k.hour = p.hour AND k.distance = p.distance AND k.vehicle IS NOT DISTINCT FROM p.vehicle";
+    assert_eq!(sql(again)?.lines().nth(1), Some("1311,405,1311"));
+    let skew = "SELECT input FROM ML.VALIDATE_DATA_SKEW(MODEL lateness, TABLE predictions.lateness) WHERE is_anomaly";
+    assert_eq!(sql(skew)?.lines().skip(1).collect::<Vec<_>>(), ["doubled", "distance", "vehicle"]);
+    Ok(())
+}
+
+#[test]
 fn hostile_clients_are_told_no() -> Result<()> {
     Serving::start(&[])?.script("hostile_client")
 }

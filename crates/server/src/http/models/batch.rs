@@ -12,8 +12,9 @@ use lakemill_query::Scorer;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::instances::score;
+use super::instances::{json_lines, rows};
 use crate::error::{Error, Result};
+use crate::predictions::{PredictionLog, Ticket};
 
 /// Rows that are predicted together at most; they are predicted on the thread of a connection.
 const ROWS_MAX: usize = 256;
@@ -21,7 +22,9 @@ const ROWS_MAX: usize = 256;
 /// A model that is ready, and the requests that wait for it.
 #[derive(Debug)]
 pub(super) struct Served {
-    scorer: Arc<Scorer>,
+    scorer: Scorer,
+    /// Keeps what is predicted, where that is wanted.
+    log: Option<Arc<PredictionLog>>,
     waiting: Mutex<Waiting>,
     /// How many threads may predict at once, so that others are left for connections.
     lanes: usize,
@@ -36,28 +39,55 @@ struct Waiting {
 #[derive(Debug)]
 struct Request {
     instances: Vec<Bytes>,
+    ticket: Option<Ticket>,
     answer: oneshot::Sender<Result<Vec<u8>>>,
 }
 
+impl Request {
+    fn part(&self) -> (&[Bytes], Option<&Ticket>) {
+        (&self.instances, self.ticket.as_ref())
+    }
+}
+
 impl Served {
-    pub(super) fn new(scorer: Scorer) -> Self {
+    pub(super) fn new(scorer: Scorer, log: Option<Arc<PredictionLog>>) -> Self {
         let lanes = std::thread::available_parallelism().map_or(1, NonZero::get).div_ceil(2);
-        Self { scorer: Arc::new(scorer), waiting: Mutex::default(), lanes }
+        Self { scorer, log, waiting: Mutex::default(), lanes }
     }
 
-    pub(super) fn scorer(&self) -> &Arc<Scorer> {
+    pub(super) fn scorer(&self) -> &Scorer {
         &self.scorer
     }
 
-    /// Predictions for a few instances, as [`score`] gives them.
+    /// Predicts the instances of requests, and keeps those that have a ticket: an object of JSON for each instance, on a
+    /// line of its own.
     ///
     /// # Errors
-    /// As [`score`].
-    pub(super) async fn predict(self: &Arc<Self>, instances: Vec<Bytes>) -> Result<Vec<u8>> {
+    /// A value that does not fit its column; what a feature's expression or the model finds wrong.
+    pub(super) fn score<'a>(
+        &self,
+        requests: impl Iterator<Item = (&'a [Bytes], Option<&'a Ticket>)> + Clone,
+        threshold: Option<f64>,
+    ) -> Result<Vec<u8>> {
+        let rows = rows(&self.scorer, requests.clone().flat_map(|(instances, _)| instances))?;
+        let predictions = self.scorer.predict(&rows, threshold)?;
+        let lines = json_lines(&predictions)?;
+        if let Some(log) = &self.log {
+            let counts = requests.map(|(instances, ticket)| (ticket, instances.len()));
+            log.keep(&self.scorer, counts, &rows, &predictions);
+        }
+        Ok(lines)
+    }
+
+    /// The same for a few instances, together with what else waits.
+    ///
+    /// # Errors
+    /// As [`Served::score`].
+    pub(super) async fn predict(self: &Arc<Self>, instances: Vec<Bytes>, ticket: Option<Ticket>) -> Result<Vec<u8>> {
         let (answer, answered) = oneshot::channel();
         let turn = {
             let mut waiting = self.waiting.lock();
-            waiting.requests.push(Request { instances, answer });
+            waiting.requests.push(Request { instances, ticket, answer });
             let free = waiting.busy < self.lanes;
             waiting.busy += usize::from(free);
             free.then(|| Turn(Arc::clone(self)))
@@ -89,7 +119,7 @@ impl Turn {
             let count = few.count();
             waiting.requests.drain(..count).collect::<Vec<_>>()
         };
-        answer(&served.scorer, requests);
+        answer(served, requests);
     }
 }
 
@@ -107,12 +137,11 @@ impl Drop for Turn {
     }
 }
 
-fn answer(scorer: &Scorer, requests: Vec<Request>) {
-    let all = requests.iter().flat_map(|request| &request.instances);
-    match score(scorer, all, None) {
+fn answer(served: &Served, requests: Vec<Request>) {
+    match served.score(requests.iter().map(Request::part), None) {
         Ok(lines) => {
             let mut lines = lines.split_inclusive(|byte| *byte == b'\n');
-            for Request { instances, answer } in requests {
+            for Request { instances, answer, .. } in requests {
                 // One that no longer waits is passed over.
                 let _ = answer.send(Ok(lines.by_ref().take(instances.len()).flatten().copied().collect()));
             }
@@ -123,7 +152,7 @@ fn answer(scorer: &Scorer, requests: Vec<Request>) {
         }
         Err(_) => {
             for request in requests {
-                let alone = score(scorer, request.instances.iter(), None);
+                let alone = served.score(std::iter::once(request.part()), None);
                 let _ = request.answer.send(alone);
             }
         }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::lookup::Lookup;
 use crate::error::{Error, Result};
 
 /// Rows of a request; more are scored faster by ML.PREDICT.
@@ -32,6 +33,8 @@ struct Body<'a> {
     version: Option<u64>,
     /// The threshold of a classifier of two classes.
     threshold: Option<f64>,
+    /// Where columns are taken from that instances lack.
+    lookup: Option<Lookup>,
 }
 
 /// A request that has been read.
@@ -43,6 +46,8 @@ pub(super) struct Call {
     pub(super) version: Option<u64>,
     /// The threshold of a classifier of two classes.
     pub(super) threshold: Option<f64>,
+    /// Where columns are taken from that instances lack.
+    pub(super) lookup: Option<Lookup>,
 }
 
 impl Call {
@@ -62,7 +67,7 @@ impl Call {
             )));
         }
         let instances = read.instances.iter().map(|instance| body.slice_ref(instance.get().as_bytes())).collect();
-        Ok(Self { instances, version: read.version, threshold: read.threshold })
+        Ok(Self { instances, version: read.version, threshold: read.threshold, lookup: read.lookup })
     }
 
     /// Whether every instance has the columns that the model needs.
@@ -85,25 +90,23 @@ impl Call {
     }
 }
 
-/// Predicts instances: an object of JSON for each, on a line of its own.
+/// Rows as JSON, an object on a line for each.
 ///
 /// # Errors
-/// A value that does not fit its column; what a feature's expression or the model finds wrong.
-pub(super) fn score<'a>(
-    scorer: &Scorer,
-    instances: impl Iterator<Item = &'a Bytes> + Clone,
-    threshold: Option<f64>,
-) -> Result<Vec<u8>> {
-    let predictions = scorer.predict(&rows(scorer, instances)?, threshold)?;
+/// A type that JSON has nothing for.
+pub(super) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(&mut lines);
-    writer.write(&predictions).and_then(|()| writer.finish()).map_err(datafusion::error::DataFusionError::from)?;
+    writer.write(rows).and_then(|()| writer.finish()).map_err(datafusion::error::DataFusionError::from)?;
     drop(writer);
     Ok(lines)
 }
 
 /// The instances as columns.
-fn rows<'a>(scorer: &Scorer, instances: impl Iterator<Item = &'a Bytes> + Clone) -> Result<RecordBatch> {
+///
+/// # Errors
+/// A value that does not fit its column.
+pub(super) fn rows<'a>(scorer: &Scorer, instances: impl Iterator<Item = &'a Bytes> + Clone) -> Result<RecordBatch> {
     let unfit = |error: ArrowError| {
         let name = scorer.name();
         let message =

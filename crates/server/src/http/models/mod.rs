@@ -4,10 +4,12 @@
 //! `{"predictions": [{..}, ..]}`. An instance is a row of the columns that the model was trained on; the TRANSFORM
 //! clause is the model's own.
 //!
-//! - `instances`: rows in JSON; `batch`: requests that are predicted together; `scorers`: the models that are ready.
+//! - `instances`: rows in JSON; `lookup`: columns that they leave to a table; `batch`: requests that are predicted
+//!   together; `scorers`: the models that are ready.
 
 mod batch;
 mod instances;
+mod lookup;
 mod scorers;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use arrow::datatypes::SchemaRef;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use lakemill_base::Stopwatch;
@@ -28,8 +30,14 @@ use super::Api;
 use super::caller::Caller;
 use super::problem::{Problem, wrong_body};
 use crate::error::Error;
-use instances::{Call, score};
+use instances::Call;
 pub(super) use scorers::Scorers;
+
+/// What a request is called, by its client or by us: the name it has in the table of predictions.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest name of a request.
+const REQUEST_ID_MAX: usize = 128;
 
 /// Rows of a request that is predicted on the thread of its connection, with others that come at the time.
 const INLINE_MAX: usize = 64;
@@ -75,6 +83,7 @@ pub(super) async fn predict(
     State(shared): Api,
     Extension(caller): Extension<Caller>,
     Path(call): Path<String>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let took = Stopwatch::start();
@@ -85,21 +94,36 @@ pub(super) async fn predict(
         ))
         .into());
     };
-    let call = Call::read(&body)?;
-    let served = shared.scorers.get(&shared, caller, name, call.version).await?;
+    let mut call = Call::read(&body)?;
+    let served = shared.scorers.get(&shared, caller.clone(), name, call.version).await?;
+    if let Some(lookup) = &call.lookup {
+        call.instances = lookup.fill(&caller.client(&shared), served.scorer(), &call.instances).await?;
+    }
     call.check(served.scorer())?;
     let count = call.instances.len();
+    let ticket = shared.service.predictions.as_ref().and_then(|log| log.ticket(request_id(&headers), took));
+    let id = ticket.as_ref().and_then(|ticket| HeaderValue::from_str(ticket.id()).ok());
     let lines = match call.threshold {
-        None if count <= INLINE_MAX => served.predict(call.instances).await?,
-        threshold if count <= INLINE_MAX => score(served.scorer(), call.instances.iter(), threshold)?,
+        None if count <= INLINE_MAX => served.predict(call.instances, ticket).await?,
         threshold => {
-            let scorer = Arc::clone(served.scorer());
-            shared.engine.on_work(async move { score(&scorer, call.instances.iter(), threshold) }).await?
+            let served = Arc::clone(&served);
+            let score = move || served.score(std::iter::once((call.instances.as_slice(), ticket.as_ref())), threshold);
+            if count <= INLINE_MAX { score()? } else { shared.engine.on_work(async move { score() }).await? }
         }
     };
     let scorer = served.scorer();
     shared.engine.metrics().predicted(&scorer.name().to_string(), count as u64, took);
-    Ok(([(header::CONTENT_TYPE, "application/json")], answer(scorer, lines)).into_response())
+    let mut response = ([(header::CONTENT_TYPE, "application/json")], answer(scorer, lines)).into_response();
+    if let Some(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    Ok(response)
+}
+
+/// What the client calls its request; names that are too long are none.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    (!id.is_empty() && id.len() <= REQUEST_ID_MAX).then_some(id)
 }
 
 /// The answer around its predictions, which stand on a line each.

@@ -64,7 +64,7 @@ impl Scorers {
         let mut all = self.0.lock();
         match loaded {
             Ok(scorer) => {
-                let served = Arc::new(Served::new(scorer));
+                let served = Arc::new(Served::new(scorer, shared.service.predictions.clone()));
                 if all.len() >= SCORERS_MAX && !all.contains_key(&key) {
                     let oldest = all.iter().max_by_key(|(_, ready)| ready.made.elapsed()).map(|(key, _)| key.clone());
                     oldest.map(|key| all.remove(&key));
