@@ -1,7 +1,8 @@
 // The frame around every page: bar, catalog, keys.
 
-import type { ComponentChildren } from "preact";
+import { Fragment, type ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { session } from "./api/session";
 import { SEARCH_ID, CatalogTree } from "./catalog/tree";
 import { SqlPage } from "./editor/page";
 import { cancel } from "./editor/runs";
@@ -11,6 +12,7 @@ import { ModelsPage } from "./models/list";
 import { ModelPage } from "./models/page";
 import { goTo, href, route, type Route } from "./route";
 import { ServingPage } from "./serving/page";
+import { LogInPage, LogOut, turn } from "./session";
 import { TablePage } from "./table/page";
 import { nextTheme, theme } from "./theme";
 import { Dialog } from "./ui/dialog";
@@ -77,7 +79,7 @@ export function App() {
           </svg>
           Lakemill
         </a>
-        <nav class="pages" aria-label="Pages">
+        <nav class="pages" aria-label="Pages" hidden={session.value.needed}>
           {PAGES.map(({ page, title, icon }) => (
             <a key={page} href={href({ page })} aria-current={isAt(now, page) ? "page" : undefined}>
               <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -88,6 +90,7 @@ export function App() {
           ))}
         </nav>
         <span class="spring" />
+        <LogOut />
         <button type="button" class="icon-button" aria-label="Keys" title="Keys (?)" onClick={() => setHelp(true)}>
           ?
         </button>
@@ -101,13 +104,21 @@ export function App() {
           <ThemeIcon />
         </button>
       </header>
-      {drawer && <div class="drawer-shade" onClick={() => setDrawer(false)} />}
-      <aside class="side" data-open={drawer} aria-label="Catalog">
-        <CatalogTree onLeave={() => setDrawer(false)} />
-      </aside>
-      <main id="main" class="main" tabIndex={-1}>
-        <Page route={now} />
-      </main>
+      {session.value.needed ? (
+        <main id="main" class="main alone" tabIndex={-1}>
+          <LogInPage />
+        </main>
+      ) : (
+        <Fragment key={turn.value}>
+          {drawer && <div class="drawer-shade" onClick={() => setDrawer(false)} />}
+          <aside class="side" data-open={drawer} aria-label="Catalog">
+            <CatalogTree onLeave={() => setDrawer(false)} />
+          </aside>
+          <main id="main" class="main" tabIndex={-1}>
+            <Page route={now} />
+          </main>
+        </Fragment>
+      )}
       {help && <Help onClose={() => setHelp(false)} />}
     </div>
   );

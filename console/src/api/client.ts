@@ -2,9 +2,12 @@
 
 import { ApiError, asApiError, errorIn } from "./error";
 import { rowsOf, type Row } from "./json-lines";
+import { begin, end, session } from "./session";
 
 export const ARROW_STREAM = "application/vnd.apache.arrow.stream";
 export const JSON_LINES = "application/x-ndjson";
+
+const LOGIN = "/v1/login";
 
 /** A request that is answered with success.
  *
@@ -12,8 +15,13 @@ export const JSON_LINES = "application/x-ndjson";
  */
 async function ask(path: string, init: RequestInit): Promise<Response> {
   try {
-    const response = await fetch(path, { credentials: "omit", cache: "no-store", ...init });
+    const { token } = session.value;
+    const headers = new Headers(init.headers);
+    if (token !== null) headers.set("Authorization", `Bearer ${token}`);
+    const response = await fetch(path, { credentials: "omit", cache: "no-store", ...init, headers });
     if (response.ok) return response;
+    // A token that was good before this request may have been replaced meanwhile.
+    if (response.status === 401 && path !== LOGIN && session.value.token === token) end();
     const text = await response.text();
     throw serverError(response.status, text);
   } catch (thrown) {
@@ -82,4 +90,23 @@ export async function predict(name: string, instance: Row, version: number, sign
 
 export async function metricsText(signal?: AbortSignal): Promise<string> {
   return (await ask("/metrics", { signal: signal ?? null })).text();
+}
+
+/** Requests are this user's from now on.
+ *
+ * @throws ApiError: the password is wrong.
+ */
+export async function logIn(user: string, password: string): Promise<void> {
+  const response = await post(LOGIN, { user, password }, "application/json");
+  const { token } = (await response.json()) as { readonly token: string };
+  begin(user, token);
+}
+
+/** Nobody's again, here and at the server. */
+export async function logOut(): Promise<void> {
+  try {
+    await post("/v1/logout", {}, "application/json");
+  } finally {
+    end();
+  }
 }

@@ -164,6 +164,11 @@ impl Authority {
         Ok(token)
     }
 
+    /// Ends a session of [`Authority::open_session`].
+    pub(crate) fn close_session(&self, token: &str) {
+        self.sessions.lock().remove(&Token::sent(token).digest());
+    }
+
     /// The user that a token stands for.
     ///
     /// # Errors

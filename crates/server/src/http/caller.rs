@@ -14,8 +14,13 @@ use crate::engine::Client;
 use crate::error::{Error, Result};
 use crate::metrics::Protocol;
 
-/// What anybody may ask: machines that watch the server have no tokens, and learn nothing but that it lives.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// What anybody may ask: machines that watch the server have no tokens, and learn nothing but that it lives; people get
+/// theirs by a password, from a page that is the same for all.
+const OPEN: [&str; 5] = ["/healthz", "/readyz", "/v1/login", "/", "/console"];
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with("/console/")
+}
 
 /// Whoever sends a request; `None`: nobody was asked.
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ pub(super) async fn authenticate(
     next: Next,
 ) -> Response {
     let caller = match &shared.service.authority {
-        Some(authority) if !OPEN.contains(&request.uri().path()) => {
+        Some(authority) if !is_open(request.uri().path()) => {
             let principal = match token(request.headers()) {
                 Ok(token) => authority.by_token(token, peer).await,
                 Err(error) => Err(error),
@@ -62,7 +67,7 @@ pub(super) async fn authenticate(
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>
-fn token(headers: &HeaderMap) -> Result<&str> {
+pub(super) fn token(headers: &HeaderMap) -> Result<&str> {
     let missing =
         || Error::unauthenticated("this server asks for a token: Authorization: Bearer TOKEN; CREATE TOKEN makes one");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;

@@ -3,7 +3,7 @@
 //! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
 //!   description of all of them;
 //! - `console`: the web page for people;
-//! - `guard`: which requests are taken at all; `caller`: who asks; `problem`: errors as JSON; `linger`: how they arrive.
+//! - `guard`: which requests are taken at all; `caller`: who asks; `login`: how people say so; `problem`: errors as JSON; `linger`: how they arrive.
 //!
 //! **Architecture invariant:** a page of another site, open in the user's browser, cannot make it ask this server for
 //! anything: see `guard`.
@@ -12,6 +12,7 @@ mod caller;
 mod console;
 mod guard;
 mod linger;
+mod login;
 mod models;
 mod openapi;
 mod operate;
@@ -78,6 +79,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/sql", post(sql::run))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{call}", get(models::describe).post(models::predict))
+        .route("/v1/login", post(login::log_in))
+        .route("/v1/logout", post(login::log_out))
+        .route("/v1/session", get(login::who))
         .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(operate::metrics))
         .route("/healthz", get(operate::health))

@@ -62,6 +62,26 @@ fn paths() -> Value {
             },
             "responses": { "200": answer("A prediction for each instance", "Predictions"), "default": problem() },
         } },
+        "/v1/login": { "post": {
+            "operationId": "login",
+            "summary": "A token for a password, which lasts for 12 hours",
+            "security": [],
+            "requestBody": {
+                "required": true,
+                "content": { "application/json": { "schema": reference("Credentials") } },
+            },
+            "responses": { "200": answer("The token", "Login"), "default": problem() },
+        } },
+        "/v1/logout": { "post": {
+            "operationId": "logout",
+            "summary": "Ends what /v1/login began",
+            "responses": { "200": answer("Done", "Done"), "default": problem() },
+        } },
+        "/v1/session": { "get": {
+            "operationId": "session",
+            "summary": "Who asks",
+            "responses": { "200": answer("The user; null where nobody logs in", "Session"), "default": problem() },
+        } },
         "/openapi.json": { "get": {
             "operationId": "openapi",
             "summary": "This description",
@@ -107,6 +127,22 @@ fn sql_schemas() -> Value {
                 "rows": { "type": ["integer", "null"] },
                 "details": { "type": "object", "additionalProperties": { "type": "string" } },
             },
+        },
+        "Credentials": {
+            "type": "object",
+            "required": ["user", "password"],
+            "additionalProperties": false,
+            "properties": { "user": { "type": "string" }, "password": { "type": "string", "format": "password" } },
+        },
+        "Login": {
+            "type": "object",
+            "required": ["user", "token"],
+            "properties": { "user": { "type": "string" }, "token": { "type": "string" } },
+        },
+        "Session": {
+            "type": "object",
+            "required": ["user"],
+            "properties": { "user": { "type": ["string", "null"] } },
         },
         "Problem": {
             "type": "object",

@@ -15,10 +15,31 @@ mod full {
         process::said("the example", run.output()?)?;
         let server = Lakemill::serve(&lake, &[])?;
         let page = format!("http://{}/console/", server.address("http")?);
+        browser("e2e/run.mjs", &[&page])
+    }
+
+    #[test]
+    fn who_comes_is_asked_where_users_log_in() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let lake = folder.path().join("lake").display().to_string();
+        let lakemill = |arguments: &[&str], input: &str| -> Result<String> {
+            process::piped(Command::new(process::lakemill()?).args(["--lake", &lake]).args(arguments), input)
+        };
+        lakemill(&["users", "add", "ann"], "correct horse\n")?;
+        lakemill(
+            &["sql"],
+            "CREATE TABLE open AS SELECT 1 AS x; CREATE TABLE shut AS SELECT 1 AS x; GRANT SELECT ON open TO ann",
+        )?;
+        let server = Lakemill::serve(&lake, &["--auth", "required"])?;
+        browser("e2e/login.mjs", &[&format!("http://{}/console/", server.address("http")?), "correct horse"])
+    }
+
+    /// Runs a script of the console.
+    fn browser(script: &str, arguments: &[&str]) -> Result<()> {
         let mut browser = Command::new("node");
-        browser.arg("e2e/run.mjs").arg(page).current_dir(repository().join("console"));
+        browser.arg(script).args(arguments).current_dir(repository().join("console"));
         let output =
             browser.output().map_err(|error| format!("cannot start node: {error}; run 'cargo xtask setup'"))?;
-        process::said("console/e2e/run.mjs", output).map(|_| ())
+        process::said(script, output).map(drop)
     }
 }
