@@ -371,6 +371,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) statement_timeout: u32,
 
+    /// Statements and predictions of each user in a second, of all together where nobody logs in; 0 sets no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) max_rate: u32,
+
     /// Open connections of each protocol
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) max_connections: u32,

@@ -147,6 +147,9 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// What the threads are called that a server's connections are served on.
+pub(crate) const SERVING_THREAD: &str = "lakemill-io";
+
 /// Prints an error on standard error. One that nobody needs to read (a broken pipe) is passed over.
 pub(crate) fn report(error: &anyhow::Error) {
     if is_broken_pipe(error) {
@@ -157,7 +160,8 @@ pub(crate) fn report(error: &anyhow::Error) {
 }
 
 /// Says nothing of a panic that is no failure. When the end of an upload fails, as on a full disk, deltalake cancels the
-/// upload by a function of object_store that panics at this point, catches that, and returns the error of the upload.
+/// upload by a function of object_store that panics at this point, catches that, and returns the error of the upload. And a
+/// server goes on after a message that cannot be read.
 pub(crate) fn hush_caught_panics() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -165,7 +169,8 @@ pub(crate) fn hush_caught_panics() {
         let place = panic.location().map(|location| location.file()).unwrap_or_default();
         let caught =
             said == Some("Already shut down") && place.contains("object_store") && place.ends_with("buffered.rs");
-        if !caught {
+        let io = std::thread::current().name() == Some(SERVING_THREAD);
+        if !caught && !(io && lakemill_server::is_of_a_broken_message(panic)) {
             report(panic);
         }
     }));

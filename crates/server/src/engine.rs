@@ -3,6 +3,7 @@
 //! Statements run on a runtime of their own, so that a heavy query never keeps a connection from being served. Their
 //! rows come back through a short queue: a client that reads slowly slows its query down, and fills no memory.
 
+use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,6 +24,7 @@ use crate::cancel::{Cancel, Reason};
 use crate::error::{Error, Result};
 use crate::gather::Gather;
 use crate::metrics::{Metrics, Protocol, Timing};
+use crate::rate::Rate;
 
 /// Batches that wait between a query and its client.
 const ROWS_QUEUED_BATCHES: usize = 2;
@@ -34,6 +36,8 @@ pub struct StatementLimits {
     pub admission: AdmissionLimits,
     /// How long a statement may run; `None`: as long as it takes.
     pub time_max: Option<Duration>,
+    /// How many statements and predictions a user may ask for in a second; `None`: as many as there are.
+    pub rate_max: Option<NonZero<u32>>,
 }
 
 /// What all faces share.
@@ -43,6 +47,7 @@ pub(crate) struct Engine {
     work: Handle,
     admission: Admission,
     time_max: Option<Duration>,
+    rate: Option<Rate>,
     metrics: Arc<Metrics>,
     /// Cancelled when what still runs has to end.
     halt: CancellationToken,
@@ -56,6 +61,7 @@ impl Engine {
             work,
             admission: Admission::new(limits.admission),
             time_max: limits.time_max,
+            rate: limits.rate_max.map(Rate::new),
             metrics: Arc::default(),
             halt: CancellationToken::new(),
         })
@@ -86,6 +92,14 @@ impl Engine {
 
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Counts that a user asks for something.
+    ///
+    /// # Errors
+    /// Overloaded: too often.
+    pub(crate) fn asked(&self, user: Option<&str>) -> Result<()> {
+        self.rate.as_ref().map_or(Ok(()), |rate| rate.count(user))
     }
 
     pub(crate) fn admission(&self) -> &Admission {
@@ -187,6 +201,8 @@ impl Client {
         cancel: &Cancel,
         time_max: Option<Duration>,
     ) -> Result<Answer> {
+        // One who has not logged in learns so from the statement.
+        self.engine.asked(self.session.principal().ok().flatten().map(|principal| principal.user.as_str()))?;
         let timing = self.engine.metrics.statement(self.protocol);
         let time_max = [time_max, self.engine.time_max].into_iter().flatten().min();
         let answer = self.start(parsed, cancel, time_max, timing.clone()).await.map_err(|error| cancel.explain(error));

@@ -25,6 +25,7 @@ mod metrics;
 mod options;
 mod postgres;
 mod predictions;
+mod rate;
 mod server;
 mod tls;
 
@@ -32,5 +33,6 @@ pub use admission::AdmissionLimits;
 pub use engine::StatementLimits;
 pub use error::{Error, Result};
 pub use options::{Auth, ServerOptions};
+pub use postgres::is_of_a_broken_message;
 pub use server::Server;
 pub use tls::TlsFiles;

@@ -1,6 +1,7 @@
 //! `lakemill serve`.
 
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,7 +12,7 @@ use tokio::runtime::Builder;
 
 use crate::cli::{AuthChoice, GlobalArgs, ServeArgs};
 use crate::engine::Engine;
-use crate::failure::Problem;
+use crate::failure::{Problem, SERVING_THREAD};
 
 /// Threads that connections are served on. They wait more than they work: statements have threads of their own.
 const SERVING_THREADS_MAX: usize = 4;
@@ -26,7 +27,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
     let session = engine.block_on(async { Ok(engine.lake_session().await?.clone()) }.boxed_local())?;
     let serving = Builder::new_multi_thread()
         .worker_threads(global.threads().min(SERVING_THREADS_MAX))
-        .thread_name("lakemill-io")
+        .thread_name(SERVING_THREAD)
         .enable_all()
         .build()
         .context("cannot start threads")?;
@@ -67,6 +68,7 @@ fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
                 wait_max: seconds(args.queue_timeout),
             },
             time_max: Some(seconds(args.statement_timeout)).filter(|time| !time.is_zero()),
+            rate_max: NonZero::new(args.max_rate),
         },
         connections_max: usize::try_from(args.max_connections).unwrap_or(usize::MAX),
         message_bytes_max: usize::try_from(args.max_message.bytes()).unwrap_or(usize::MAX),

@@ -29,8 +29,10 @@ mod script;
 mod send;
 mod startup;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use pgwire::tokio::process_socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -73,17 +75,25 @@ pub(crate) async fn serve(listener: TcpListener, service: Service) {
             let Ok((stream, beside)) = beside(stream) else { return };
             let running = handlers.running();
             tokio::select! {
-                served = process_socket(stream, tls, handlers) => {
-                    if let Err(error) = served {
-                        tracing::debug!(%error, "a PostgreSQL connection has ended early");
-                    }
-                }
+                served = AssertUnwindSafe(process_socket(stream, tls, handlers)).catch_unwind() => match served {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!(%error, "a PostgreSQL connection has ended early"),
+                    Err(_) => tracing::debug!("a PostgreSQL client has sent a message that cannot be read"),
+                },
                 () = finish => {}
                 () = gone::watch(beside, running) => {}
             }
             drop(place);
         });
     }
+}
+
+/// Whether a panic is what pgwire's decoders answer to a message that is shorter than it says: the client's fault, which
+/// ends its connection and is not worth a report.
+pub fn is_of_a_broken_message(panic: &std::panic::PanicHookInfo<'_>) -> bool {
+    let said = panic.payload_as_str().unwrap_or_default();
+    let of_bytes = panic.location().is_some_and(|location| location.file().contains("/bytes-"));
+    of_bytes && said.contains("out of bounds") || said == "capacity overflow"
 }
 
 /// The connection, and a second handle of it to look at it from beside.

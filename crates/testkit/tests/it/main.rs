@@ -8,6 +8,7 @@ mod crash;
 mod disk;
 mod documentation;
 mod flight;
+mod hostile;
 mod interop;
 mod lake;
 mod numbers;

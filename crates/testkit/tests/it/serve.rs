@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use lakemill_testkit::{Result, process};
 
 /// What the clients find: a table, a view and a model.
-const LAKE: &str = "
+pub(crate) const LAKE: &str = "
     CREATE TABLE rides AS
       SELECT CAST(value AS INT) AS id, CAST(value % 7 AS INT) AS hour, value * 0.5 AS distance,
         CASE value % 3 WHEN 0 THEN 'bike' WHEN 1 THEN 'car' END AS vehicle,
@@ -116,6 +116,11 @@ fn predictions_are_kept_and_columns_looked_up() -> Result<()> {
 #[test]
 fn hostile_clients_are_told_no() -> Result<()> {
     Serving::start(&[])?.script("hostile_client")
+}
+
+#[test]
+fn a_user_who_asks_too_often_is_told_to_wait() -> Result<()> {
+    Serving::start(&["--max-rate", "20"])?.script("rate_client")
 }
 
 #[test]

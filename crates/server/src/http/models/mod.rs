@@ -94,6 +94,7 @@ pub(super) async fn predict(
         ))
         .into());
     };
+    shared.engine.asked(caller.user())?;
     let mut call = Call::read(&body)?;
     let served = shared.scorers.get(&shared, caller.clone(), name, call.version).await?;
     if let Some(lookup) = &call.lookup {
