@@ -1,6 +1,7 @@
 // The catalog beside every page: namespaces, tables with their columns, models.
 
 import { useState } from "preact/hooks";
+import { session } from "../api/session";
 import { href, modelHref, route, tableHref } from "../route";
 import { family } from "../sql/types";
 import { Problem, Waiting } from "../ui/parts";
@@ -60,7 +61,7 @@ function Entries({ catalog, text, onLeave }: { readonly catalog: Catalog; readon
   if (catalog.relations.length === 0 && catalog.models.length === 0) {
     return (
       <div class="catalog-empty">
-        <p>The lake is empty.</p>
+        <p>{session.value.user === null ? "The lake is empty." : `There is nothing here that ${session.value.user} may read.`}</p>
         <p class="muted">
           Make a table in the <a href={href({ page: "sql" })}>SQL editor</a>: <code>CREATE TABLE t AS SELECT 1 AS a</code>
         </p>
