@@ -170,7 +170,8 @@ pub(crate) fn hush_caught_panics() {
         let caught =
             said == Some("Already shut down") && place.contains("object_store") && place.ends_with("buffered.rs");
         let io = std::thread::current().name() == Some(SERVING_THREAD);
-        if !caught && !(io && lakemill_server::is_of_a_broken_message(panic)) {
+        let broken = io && lakemill_server::is_of_a_broken_message(panic);
+        if !caught && !broken {
             report(panic);
         }
     }));

@@ -24,6 +24,35 @@ pub(super) async fn document() -> Json<Value> {
 }
 
 fn paths() -> Value {
+    joined(statement_paths(), login_paths())
+}
+
+fn login_paths() -> Value {
+    json!({
+        "/v1/login": { "post": {
+            "operationId": "login",
+            "summary": "A token for a password, which lasts for 12 hours",
+            "security": [],
+            "requestBody": {
+                "required": true,
+                "content": { "application/json": { "schema": reference("Credentials") } },
+            },
+            "responses": { "200": answer("The token", "Login"), "default": problem() },
+        } },
+        "/v1/logout": { "post": {
+            "operationId": "logout",
+            "summary": "Ends what /v1/login began",
+            "responses": { "200": answer("Done", "Done"), "default": problem() },
+        } },
+        "/v1/session": { "get": {
+            "operationId": "session",
+            "summary": "Who asks",
+            "responses": { "200": answer("The user; null where nobody logs in", "Session"), "default": problem() },
+        } },
+    })
+}
+
+fn statement_paths() -> Value {
     json!({
         "/v1/sql": { "post": {
             "operationId": "sql",
@@ -62,26 +91,6 @@ fn paths() -> Value {
             },
             "responses": { "200": answer("A prediction for each instance", "Predictions"), "default": problem() },
         } },
-        "/v1/login": { "post": {
-            "operationId": "login",
-            "summary": "A token for a password, which lasts for 12 hours",
-            "security": [],
-            "requestBody": {
-                "required": true,
-                "content": { "application/json": { "schema": reference("Credentials") } },
-            },
-            "responses": { "200": answer("The token", "Login"), "default": problem() },
-        } },
-        "/v1/logout": { "post": {
-            "operationId": "logout",
-            "summary": "Ends what /v1/login began",
-            "responses": { "200": answer("Done", "Done"), "default": problem() },
-        } },
-        "/v1/session": { "get": {
-            "operationId": "session",
-            "summary": "Who asks",
-            "responses": { "200": answer("The user; null where nobody logs in", "Session"), "default": problem() },
-        } },
         "/openapi.json": { "get": {
             "operationId": "openapi",
             "summary": "This description",
@@ -97,11 +106,15 @@ fn paths() -> Value {
 }
 
 fn schemas() -> Value {
-    let mut schemas = sql_schemas();
-    if let (Some(all), Value::Object(models)) = (schemas.as_object_mut(), model_schemas()) {
-        all.extend(models);
+    joined(sql_schemas(), model_schemas())
+}
+
+/// The entries of both.
+fn joined(mut some: Value, others: Value) -> Value {
+    if let (Some(all), Value::Object(others)) = (some.as_object_mut(), others) {
+        all.extend(others);
     }
-    schemas
+    some
 }
 
 fn sql_schemas() -> Value {

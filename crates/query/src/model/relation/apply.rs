@@ -150,13 +150,9 @@ fn rows(mut arguments: Arguments, context: &mut dyn RelationPlannerContext) -> R
 }
 
 /// Plans rows, their columns under their bare names.
-fn relation(
-    function: &str,
-    query: Option<Box<Query>>,
-    context: &mut dyn RelationPlannerContext,
-) -> Result<LogicalPlan> {
+fn relation(function: &str, query: Option<Query>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
     let Some(query) = query else { return Err(Error::internal(format!("{function} has no rows"))) };
-    let plan = plan_rows(query, context)?;
+    let plan = plan_rows(Box::new(query), context)?;
     if plan.contains_outer_reference() {
         return Err(Error::invalid(format!(
             "the input of {function} names a column of the query around it; join the result instead"

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// The model, where the relation takes one.
     pub(super) model: Option<ModelReference>,
     /// The queries that give the rows.
-    pub(super) rows: Vec<Box<Query>>,
+    pub(super) rows: Vec<Query>,
     settings: Vec<Setting>,
 }
 
@@ -131,7 +131,7 @@ impl Arguments {
                     settings = values.iter().map(|value| setting(shape, value)).collect::<Result<_>>()?;
                 }
                 expr if rows.len() < shape.rows_max() && !has_settings => match query_of(expr) {
-                    Ok(query) => rows.push(query),
+                    Ok(query) => rows.push(*query),
                     Err(other) => return Err(wrong(format!("takes rows, not '{other}'")).at(at)),
                 },
                 other => return Err(wrong(format!("does not take '{other}'")).at(at)),
