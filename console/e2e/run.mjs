@@ -66,6 +66,30 @@ const CHECKS = {
     assert.deepEqual([await cell(page, 2, 0), await cell(page, 2, 1)], ["LGA", "8927"]);
   },
 
+  async "rows that come a few bytes at a time are drawn"({ page }) {
+    // A slow line: the grid stands, without rows, long before its rows are there.
+    await page.evaluate(() => {
+      const fetched = window.fetch;
+      window.fetch = async (...request) => {
+        const response = await fetched(...request);
+        const bytes = new Uint8Array(await response.arrayBuffer());
+        const trickle = new ReadableStream({
+          async start(stream) {
+            for (let at = 0; at < bytes.length; at += 64) {
+              stream.enqueue(bytes.slice(at, at + 64));
+              await new Promise((resolve) => setTimeout(resolve, 50));
+            }
+            stream.close();
+          },
+        });
+        return new Response(trickle, response);
+      };
+    });
+    assert.match(await run(page, "SELECT origin FROM flights GROUP BY origin ORDER BY origin"), /^Done · 3 rows/);
+    await page.waitForSelector("#cell-2-0", { timeout: 5000 });
+    assert.equal(await cell(page, 2, 0), "LGA");
+  },
+
   async "values keep their digits and types"({ page }) {
     await run(page, `SELECT 9007199254740993 AS big, CAST(1.50 AS DECIMAL(10, 2)) AS d, [1, 2] AS list, {'a': 1} AS s,
       DATE '2020-01-02' AS day, CAST('2020-01-01T00:00:00.123456' AS TIMESTAMP) AS t, NULL AS nothing, -12.25 AS f`);

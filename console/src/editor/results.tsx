@@ -97,7 +97,7 @@ export function Results({ tab, title, run }: Props) {
         ) : rows.rows === 0 && !run.running ? (
           <NoRows run={run} />
         ) : (
-          <Grid key={run.startedAt} rows={rows} label={`Result of ${title}`} onSay={setSaid} />
+          <Grid key={run.startedAt} rows={rows} length={rows.rows} label={`Result of ${title}`} onSay={setSaid} />
         ))}
     </div>
   );

@@ -21,11 +21,13 @@ interface Cell {
 
 interface Props {
   readonly rows: ResultSet;
+  /** How many rows there are by now. The set grows in place, and only a prop that differs draws the grid anew. */
+  readonly length: number;
   readonly label: string;
   readonly onSay: (message: string) => void;
 }
 
-export function Grid({ rows, label, onSay }: Props) {
+export function Grid({ rows, length, label, onSay }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ width: 0, height: 0 });
   const [position, setPosition] = useState<Position>({ native: 0, virtual: 0 });
@@ -35,9 +37,9 @@ export function Grid({ rows, label, onSay }: Props) {
   const [resized, setResized] = useState<ReadonlyMap<number, number>>(new Map());
   const latest = useRef(position);
 
-  const sampled = Math.min(rows.rows, 100);
+  const sampled = Math.min(length, 100);
   const widths = useMemo(() => new Widths(rows, resized), [rows, sampled, resized]);
-  const contentPx = rows.rows * ROW_PX;
+  const contentPx = length * ROW_PX;
   const viewPx = Math.max(0, view.height - HEAD_PX);
   const shape = useMemo(() => geometry(contentPx, viewPx), [contentPx, viewPx]);
 
@@ -94,7 +96,7 @@ export function Grid({ rows, label, onSay }: Props) {
   };
 
   const go = (target: Cell, extend: boolean): void => {
-    const row = Math.max(0, Math.min(rows.rows - 1, target.row));
+    const row = Math.max(0, Math.min(length - 1, target.row));
     const column = Math.max(0, Math.min(rows.columns.length - 1, target.column));
     setCell({ row, column });
     if (!extend) setAnchor({ row, column });
@@ -120,6 +122,7 @@ export function Grid({ rows, label, onSay }: Props) {
 
   const onKeyDown = (event: KeyboardEvent): void => {
     const command = event.ctrlKey || event.metaKey;
+    const end = { row: length - 1, column: rows.columns.length - 1 };
     if (command && event.key.toLowerCase() === "c") {
       event.preventDefault();
       void copy();
@@ -128,17 +131,17 @@ export function Grid({ rows, label, onSay }: Props) {
     if (command && event.key.toLowerCase() === "a") {
       event.preventDefault();
       setAnchor({ row: 0, column: 0 });
-      setCell({ row: rows.rows - 1, column: rows.columns.length - 1 });
+      setCell(end);
       return;
     }
-    const target = destination(event.key, command, cell, rows, Math.max(1, Math.floor(viewPx / ROW_PX) - 1));
+    const target = destination(event.key, command, cell, end, Math.max(1, Math.floor(viewPx / ROW_PX) - 1));
     if (target === null) return;
     event.preventDefault();
     go(target, event.shiftKey);
   };
 
   const first = Math.max(0, Math.floor(position.virtual / ROW_PX) - SPARE_ROWS);
-  const last = Math.min(rows.rows, Math.ceil((position.virtual + viewPx) / ROW_PX) + SPARE_ROWS);
+  const last = Math.min(length, Math.ceil((position.virtual + viewPx) / ROW_PX) + SPARE_ROWS);
   const [from, to] = widths.seen(left, view.width);
   const columns = Array.from({ length: to - from }, (_, index) => from + index);
   const drawn = Array.from({ length: Math.max(0, last - first) }, (_, index) => first + index);
@@ -150,7 +153,7 @@ export function Grid({ rows, label, onSay }: Props) {
       role="grid"
       tabIndex={0}
       aria-label={label}
-      aria-rowcount={rows.rows + 1}
+      aria-rowcount={length + 1}
       aria-colcount={rows.columns.length}
       aria-activedescendant={`cell-${cell.row}-${cell.column}`}
       onScroll={onScroll}
@@ -219,16 +222,16 @@ export function Grid({ rows, label, onSay }: Props) {
   );
 }
 
-/** Where a key leads, or null if it leads nowhere. */
-function destination(key: string, command: boolean, from: Cell, rows: ResultSet, page: number): Cell | null {
+/** Where a key leads, given the last cell, or null if it leads nowhere. */
+function destination(key: string, command: boolean, from: Cell, end: Cell, page: number): Cell | null {
   const { row, column } = from;
   switch (key) {
     case "ArrowDown":
-      return { row: command ? rows.rows - 1 : row + 1, column };
+      return { row: command ? end.row : row + 1, column };
     case "ArrowUp":
       return { row: command ? 0 : row - 1, column };
     case "ArrowRight":
-      return { row, column: command ? rows.columns.length - 1 : column + 1 };
+      return { row, column: command ? end.column : column + 1 };
     case "ArrowLeft":
       return { row, column: command ? 0 : column - 1 };
     case "PageDown":
@@ -238,9 +241,7 @@ function destination(key: string, command: boolean, from: Cell, rows: ResultSet,
     case "Home":
       return command ? { row: 0, column: 0 } : { row, column: 0 };
     case "End":
-      return command
-        ? { row: rows.rows - 1, column: rows.columns.length - 1 }
-        : { row, column: rows.columns.length - 1 };
+      return command ? end : { row, column: end.column };
     default:
       return null;
   }

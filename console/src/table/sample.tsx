@@ -32,7 +32,7 @@ export function Sample({ table, name }: { readonly table: string; readonly name:
               {said === "" ? `The first ${rows.rows} rows as they come, in no order.` : said}
             </p>
             <div class="sample-frame">
-              <Grid rows={rows} label={`Rows of ${name}`} onSay={setSaid} />
+              <Grid rows={rows} length={rows.rows} label={`Rows of ${name}`} onSay={setSaid} />
             </div>
           </>
         )
