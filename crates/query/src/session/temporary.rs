@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use lakemill_base::ErrorKind;
 use lakemill_lake::{RelationKind, RelationSummary, TableName, ViewEntry};
 use parking_lot::RwLock;
+
+use crate::error::{Error, Result};
 
 /// A relation that hides a lake's of the same name.
 #[derive(Clone, Debug)]
@@ -43,6 +46,22 @@ impl Temporaries {
 
     pub(crate) fn contains(&self, name: &TableName) -> bool {
         self.0.read().contains_key(name)
+    }
+
+    /// Whether a statement makes the relation that it names: not if there is one and it says `IF NOT EXISTS`.
+    ///
+    /// # Errors
+    /// Conflict: there is one, and the statement does not say `OR REPLACE`.
+    pub(crate) fn makes(&self, name: &TableName, if_not_exists: bool, or_replace: bool) -> Result<bool> {
+        match self.get(name) {
+            None => Ok(true),
+            Some(_) if if_not_exists => Ok(false),
+            Some(_) if or_replace => Ok(true),
+            Some(known) => {
+                let kind = known.kind().as_str();
+                Err(Error::new(ErrorKind::Conflict, format!("temporary {kind} '{name}' exists already")))
+            }
+        }
     }
 
     pub(crate) fn insert(&self, name: TableName, relation: Temporary) {

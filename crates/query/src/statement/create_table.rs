@@ -88,13 +88,9 @@ async fn with_columns(scope: &StatementScope, create: &CreateTable, name: &Table
 
 /// A table that lives in memory and ends with the session.
 async fn temporary(scope: &StatementScope, create: &CreateTable, name: TableName) -> Result<Outcome> {
-    let known = scope.session().temporary().contains(&name);
-    if known && create.if_not_exists {
+    let makes = scope.session().temporary().makes(&name, create.if_not_exists, create.or_replace);
+    if !makes.map_err(|error| scope.locate(error, position_of(&create.name)))? {
         return Ok(Outcome::Done(Summary::new(format!("temporary table {name} exists already; nothing to do"))));
-    }
-    if known && !create.or_replace {
-        let error = Error::new(lakemill_base::ErrorKind::Conflict, format!("temporary table '{name}' exists already"));
-        return Err(scope.locate(error, position_of(&create.name)));
     }
     if !checks(create)?.is_empty() || !partition_columns(create)?.is_empty() {
         return Err(Error::invalid("a temporary table has neither CHECK nor PARTITIONED BY"));

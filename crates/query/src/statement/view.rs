@@ -38,13 +38,9 @@ pub(super) async fn create(scope: &StatementScope, create: &CreateView) -> Resul
 /// A view that ends with the session.
 fn temporary(scope: &StatementScope, create: &CreateView, name: TableName, sql: String) -> Result<Outcome> {
     let temporaries = scope.session().temporary();
-    if temporaries.contains(&name) && create.if_not_exists {
+    let makes = temporaries.makes(&name, create.if_not_exists, create.or_replace);
+    if !makes.map_err(|error| scope.locate(error, position_of(&create.name)))? {
         return Ok(Outcome::Done(Summary::new(format!("temporary view {name} exists already; nothing to do"))));
-    }
-    if temporaries.contains(&name) && !create.or_replace {
-        let error =
-            Error::new(lakemill_base::ErrorKind::Conflict, format!("temporary relation '{name}' exists already"));
-        return Err(scope.locate(error, position_of(&create.name)));
     }
     let message = format!("created temporary view {name}");
     temporaries.insert(name.clone(), Temporary::View(ViewEntry { name, sql, created_ms: 0 }));
