@@ -2,7 +2,8 @@
 
     python predict.py CONTENDER FOLDER THREADS LAKEMILL
 
-CONTENDER is 'lakemill', 'fastapi+lightgbm' or 'fastapi+onnxruntime'. The server is started, its answers to 200 requests
+CONTENDER is 'lakemill', 'fastapi+lightgbm' or 'fastapi+onnxruntime'; after 'bare-' the latter two do without declared
+types (see `peer.py`). The server is started, its answers to 200 requests
 are compared with what its model says of the same rows in one batch, and `wrk` sends requests for some seconds. The
 server and wrk share the machine, in all contenders alike. It prints one line of JSON.
 """
@@ -89,10 +90,10 @@ def lakemill(folder, threads, binary):
     return version, command, {}, f"http://{address}/v1/models/delay_trees:predict", probability, offline
 
 
-def fastapi(engine, folder, threads):
+def fastapi(style, engine, folder, threads):
     import fastapi as package
 
-    environment = {"FOLDER": str(folder), "ENGINE": engine}
+    environment = {"FOLDER": str(folder), "ENGINE": engine, "STYLE": style}
     os.environ.update(environment)
     sys.path.insert(0, "bench/serve")
     command = [sys.executable, "-m", "uvicorn", "--app-dir", "bench/serve", "--workers", threads, "--port", str(PORT),
@@ -114,8 +115,10 @@ def main(contender, folder, threads, binary):
     folder = Path(folder)
     known = {
         "lakemill": lambda: lakemill(folder, threads, binary),
-        "fastapi+lightgbm": lambda: fastapi("lightgbm", folder, threads),
-        "fastapi+onnxruntime": lambda: fastapi("onnxruntime", folder, threads),
+        "fastapi+lightgbm": lambda: fastapi("declared", "lightgbm", folder, threads),
+        "fastapi+onnxruntime": lambda: fastapi("declared", "onnxruntime", folder, threads),
+        "bare-fastapi+lightgbm": lambda: fastapi("bare", "lightgbm", folder, threads),
+        "bare-fastapi+onnxruntime": lambda: fastapi("bare", "onnxruntime", folder, threads),
     }
     version, command, environment, url, probability, offline = known[contender]()
     bodies = (folder / "bodies.jsonl").read_bytes().splitlines()[:CHECKED]

@@ -6,7 +6,9 @@ CONTENDER is one of
 
 - 'stream': an Arrow stream over a plain socket, from a process that has the rows in memory: what loopback and Arrow's
   reader allow;
+- 'stream-parquet': the same from a process that reads the rows from Parquet each time, as the servers do;
 - 'flight': `lakemill serve` over Flight SQL, by ADBC's driver;
+- 'flight-pyarrow': the same by Arrow's own client in C++, which takes fewer copies;
 - 'duckdb': DuckDB in the client's own process, from a Parquet file, into Arrow;
 - 'lakemill-pg': `lakemill serve` over PostgreSQL's protocol, by psycopg in its binary format, into Python's values;
 - 'postgresql': PostgreSQL itself, the same way.
@@ -75,17 +77,17 @@ def running(command, port, **options):
         server.wait()
 
 
-def serve_stream(parquet):
-    """The other end of 'stream', in a process of its own."""
-    batches = plain(pq.read_table(parquet)).to_batches(max_chunksize=16384)
+def serve_stream(parquet, kept):
+    """The other end of 'stream', in a process of its own; it keeps the rows in memory or reads them for each client."""
+    known = plain(pq.read_table(parquet)) if kept else None
     with socket.create_server(("127.0.0.1", PORT)) as server:
         while True:
             client, _ = server.accept()
             # Whoever only asks whether the port is open goes away at once.
             with suppress(OSError), client, client.makefile("wb", buffering=1 << 20) as sink:
-                with pa.ipc.new_stream(sink, batches[0].schema) as out:
-                    for batch in batches:
-                        out.write_batch(batch)
+                rows = known or plain(pq.read_table(parquet))
+                with pa.ipc.new_stream(sink, rows.schema) as out:
+                    out.write_table(rows, max_chunksize=16384)
 
 
 def plain(table):
@@ -95,8 +97,8 @@ def plain(table):
 
 
 @contextmanager
-def stream(folder, _threads, binary):
-    with running([sys.executable, __file__, "serve-stream", str(prepare(folder, binary))], PORT):
+def stream(folder, _threads, binary, name="serve-stream"):
+    with running([sys.executable, __file__, name, str(prepare(folder, binary))], PORT):
         def read():
             with socket.create_connection(("127.0.0.1", PORT)) as client, client.makefile("rb", buffering=1 << 20) as source:
                 table = pa.ipc.open_stream(source).read_all()
@@ -127,6 +129,28 @@ def flight(folder, threads, binary):
                 return len(table), pa.compute.sum(table["id"]).as_py()
 
             yield version, read
+
+
+@contextmanager
+def flight_pyarrow(folder, threads, binary):
+    from pyarrow import flight as driver
+
+    def field(number, value):
+        """A field of Protocol Buffers: short texts are all that Flight SQL's command for a query has."""
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    prepare(folder, binary)
+    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+    command = field(1, kind) + field(2, field(1, QUERY.encode()))
+    with served(folder, threads, binary, "flight") as version:
+        client = driver.FlightClient(f"grpc://127.0.0.1:{PORT}")
+
+        def read():
+            info = client.get_flight_info(driver.FlightDescriptor.for_command(command))
+            table = client.do_get(info.endpoints[0].ticket).read_all()
+            return len(table), pa.compute.sum(table["id"]).as_py()
+
+        yield version, read
 
 
 @contextmanager
@@ -192,13 +216,19 @@ def postgresql(folder, _threads, binary):
 
 
 CONTENDERS = {
-    "stream": stream, "flight": flight, "duckdb": duckdb, "lakemill-pg": lakemill_pg, "postgresql": postgresql,
+    "stream": stream,
+    "stream-parquet": lambda *given: stream(*given, "serve-stream-parquet"),
+    "flight": flight,
+    "flight-pyarrow": flight_pyarrow,
+    "duckdb": duckdb,
+    "lakemill-pg": lakemill_pg,
+    "postgresql": postgresql,
 }
 
 
 def main(contender, folder, threads="", binary=""):
-    if contender == "serve-stream":
-        return serve_stream(folder)
+    if contender.startswith("serve-stream"):
+        return serve_stream(folder, kept=contender == "serve-stream")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     megabytes = plain(pq.read_table(prepare(folder, binary))).nbytes / 1e6

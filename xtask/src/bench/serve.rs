@@ -23,27 +23,35 @@ fn predictions(arguments: &Arguments) -> Result<()> {
     let folder = paths::cache()?.join("bench/serve");
     let python = paths::python("bench")?.join("python");
     shell::run(command(python).arg("bench/serve/prepare.py").arg(folder).arg(paths::lakemill()))?;
-    let names = ["lakemill", "fastapi+lightgbm", "fastapi+onnxruntime"];
+    let names =
+        ["lakemill", "fastapi+lightgbm", "fastapi+onnxruntime", "bare-fastapi+lightgbm", "bare-fastapi+onnxruntime"];
     let standings = contest(arguments, "bench/serve/predict.py", &names)?;
     table(&compare(&standings, &["predictions_per_s", "p50_ms", "p99_ms"].map(str::to_owned), 2));
     let rate = |place: usize| standings[place].figure("predictions_per_s");
     println!(
-        "\npredictions of single rows: {:.1} times FastAPI with LightGBM, {:.1} times FastAPI with ONNX Runtime (goal: 10)",
+        "\npredictions of single rows (goal: 10 times): with declared types {:.1} times FastAPI with LightGBM and {:.1} \
+         times with ONNX Runtime, without them {:.1} and {:.1} times",
         rate(0)? / rate(1)?,
-        rate(0)? / rate(2)?
+        rate(0)? / rate(2)?,
+        rate(0)? / rate(3)?,
+        rate(0)? / rate(4)?
     );
     Ok(())
 }
 
 fn rows(arguments: &Arguments) -> Result<()> {
-    let names = ["flight", "stream", "duckdb", "lakemill-pg", "postgresql"];
+    let names = ["flight", "flight-pyarrow", "stream", "stream-parquet", "duckdb", "lakemill-pg", "postgresql"];
     let standings = contest(arguments, "bench/serve/rows.py", &names)?;
     table(&compare(&standings, &["mb_per_s", "seconds"].map(str::to_owned), 2));
     let speed = |place: usize| standings[place].figure("mb_per_s");
     println!(
-        "\na million rows: Flight at {:.2} of a plain stream (goal: at least 0.50), PostgreSQL's protocol at {:.2} of PostgreSQL",
-        speed(0)? / speed(1)?,
-        speed(3)? / speed(4)?
+        "\na million rows over Flight, by ADBC and by Arrow's client: {:.2} and {:.2} of a plain stream from memory (goal: at \
+         least 0.50), {:.2} and {:.2} of one that reads the same Parquet; PostgreSQL's protocol at {:.2} of PostgreSQL",
+        speed(0)? / speed(2)?,
+        speed(1)? / speed(2)?,
+        speed(0)? / speed(3)?,
+        speed(1)? / speed(3)?,
+        speed(5)? / speed(6)?
     );
     Ok(())
 }
