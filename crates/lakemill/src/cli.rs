@@ -1,6 +1,7 @@
 //! The command line: every subcommand, option and help text.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -374,6 +375,10 @@ pub(crate) struct ServeArgs {
     /// Statements and predictions of each user in a second, of all together where nobody logs in; 0 sets no limit
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) max_rate: u32,
+
+    /// Days that lines of the audit log are kept; for ever unless told otherwise
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) keep_audit: Option<NonZero<u32>>,
 
     /// Open connections of each protocol
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]

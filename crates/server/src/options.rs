@@ -40,6 +40,8 @@ pub struct ServerOptions {
     pub idle_max: Duration,
     /// The share of `:predict` requests whose rows are kept in the lake, from 0 to 1.
     pub log_predictions: f64,
+    /// How long lines of the audit log are kept; `None`: for ever.
+    pub keep_audit: Option<Duration>,
     /// How long statements go on after the server was told to stop.
     pub drain_max: Duration,
 }

@@ -62,7 +62,7 @@ impl Server {
         let (session, authority) = match auth {
             Auth::Off => (session, None),
             Auth::Required => {
-                let authority = Authority::new(session.lake().clone(), work.clone()).await?;
+                let authority = Authority::new(session.lake().clone(), work.clone(), options.keep_audit).await?;
                 (session.locked(), Some(authority))
             }
         };

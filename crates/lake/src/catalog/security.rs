@@ -394,6 +394,12 @@ impl Catalog {
         };
         rows.iter().map(read).collect()
     }
+
+    /// Removes the lines of the audit log from before a time; says how many.
+    pub(crate) async fn delete_audit(&self, before_ms: i64) -> Result<u64> {
+        let done = sqlx::query("DELETE FROM audit WHERE at_ms < $1").bind(before_ms).execute(self.writer()?).await?;
+        Ok(done.rows_affected())
+    }
 }
 
 /// Takes away an object's owner and all that was granted on it.

@@ -239,6 +239,14 @@ impl Lake {
         self.catalog().audit(limit).await
     }
 
+    /// Removes the lines of the audit log from before a time, in milliseconds since the epoch; says how many.
+    ///
+    /// # Errors
+    /// Unavailable: the catalog does not answer.
+    pub async fn forget_audit(&self, before_ms: i64) -> Result<u64> {
+        self.catalog().delete_audit(before_ms).await
+    }
+
     /// A secret that all servers of this lake share, so that what they say of users who do not exist stays the same.
     ///
     /// # Errors

@@ -74,6 +74,7 @@ fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
         message_bytes_max: usize::try_from(args.max_message.bytes()).unwrap_or(usize::MAX),
         idle_max: IDLE_MAX,
         log_predictions: args.log_predictions,
+        keep_audit: args.keep_audit.map(|days| Duration::from_hours(24 * u64::from(days.get()))),
         drain_max: seconds(args.drain),
     }
 }

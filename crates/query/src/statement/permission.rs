@@ -8,7 +8,7 @@
 
 use datafusion::sql::parser::Statement as DFStatement;
 use futures::future::BoxFuture;
-use lakemill_lake::{Privilege, Securable, TableName};
+use lakemill_lake::{ModelName, Privilege, Securable, SecurableKind, TableName};
 use sqlparser::ast::{
     AlterTable, AlterTableOperation, CreateTable, CreateView, Delete, FromTable, Insert, Merge, MergeAction,
     ObjectName, ObjectType, RenameTableNameKind, Statement, TableFactor, TableObject, Truncate,
@@ -16,7 +16,7 @@ use sqlparser::ast::{
 
 use super::data_change;
 use super::update::target_name;
-use crate::dialect::{Ast, OwnStatement, SecurityStatement, normalized};
+use crate::dialect::{Ast, GrantedOn, OwnStatement, SecurityStatement, normalized};
 use crate::error::{Error, Position, Result};
 use crate::model::ModelStatement;
 use crate::session::{Need, StatementScope, position_of};
@@ -64,6 +64,7 @@ async fn own(scope: &StatementScope, statement: &OwnStatement) -> Result<()> {
             needs(scope, table, Privilege::Select).await
         }
         OwnStatement::DescribeLineage { kind, object } => lineage(scope, kind.as_deref(), object).await,
+        OwnStatement::ShowRuns { .. } | OwnStatement::DescribeRun { .. } => scope.permit_admin("watch pipelines").await,
         OwnStatement::Security(statement) => security(scope, statement).await,
         // What is listed is what the user may know of.
         OwnStatement::Use { .. }
@@ -73,10 +74,22 @@ async fn own(scope: &StatementScope, statement: &OwnStatement) -> Result<()> {
     }
 }
 
+/// What is made by users and administrators is granted by both; all else is the administrators'.
 async fn security(scope: &StatementScope, statement: &SecurityStatement) -> Result<()> {
     match statement {
         // Shows users other than administrators what is their own.
         SecurityStatement::ShowGrants { user: None } => Ok(()),
+        SecurityStatement::Privileges { on: GrantedOn::Objects(kind, names), .. } => {
+            for name in names {
+                let TableName { namespace, table } = scope.table_name(name)?;
+                let object = match kind {
+                    SecurableKind::Model => Securable::model(&ModelName::new(namespace, table)),
+                    _ => Securable::table(&TableName::new(namespace, table)),
+                };
+                owned(scope, &object, false, position_of(name)).await?;
+            }
+            Ok(())
+        }
         other => scope.permit_admin(other.purpose()).await,
     }
 }
@@ -221,7 +234,7 @@ async fn lineage(scope: &StatementScope, kind: Option<&str>, object: &ObjectName
     let TableName { namespace, table } = scope.table_name(object)?;
     let position = position_of(object);
     let relation = Securable::table(&TableName::new(&namespace, &table));
-    let model = Securable::model(&lakemill_lake::ModelName::new(namespace, table));
+    let model = Securable::model(&ModelName::new(namespace, table));
     let objects = match kind {
         Some("model") => vec![model],
         Some(_) => vec![relation],

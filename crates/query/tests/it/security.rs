@@ -308,8 +308,19 @@ async fn what_one_makes_is_ones_own() {
     ] {
         denied(&bob, sql).await;
     }
+    // Owners grant what is theirs, and no more.
+    for sql in ["GRANT SELECT ON mine, secret TO bob", "GRANT SELECT ON ALL TABLES IN SCHEMA main TO bob"] {
+        denied(&ann, sql).await;
+    }
+    denied(&bob, "GRANT SELECT ON mine TO bob").await;
+    assert_eq!(error(&ann, "GRANT SELECT ON nothing TO bob").await.kind(), ErrorKind::NotFound);
+    allowed(&ann, "GRANT SELECT ON mine, v TO bob; GRANT PREDICT ON MODEL m TO bob").await;
+    allowed(&bob, "SELECT * FROM v; SELECT * FROM ML.PREDICT(MODEL m, (SELECT 1 AS x))").await;
+    allowed(&ann, "REVOKE SELECT ON mine FROM bob; REVOKE PREDICT ON MODEL m FROM bob").await;
+    denied(&bob, "SELECT * FROM v").await;
+    denied(&bob, "SELECT * FROM ML.PREDICT(MODEL m, (SELECT 1 AS x))").await;
     // A grant goes along with a name, and is gone with the table.
-    local.sql("GRANT SELECT ON mine TO bob").await.unwrap();
+    allowed(&ann, "GRANT SELECT ON mine TO bob").await;
     allowed(&ann, "ALTER TABLE mine RENAME TO ours").await;
     allowed(&bob, "SELECT * FROM ours").await;
     allowed(&ann, "DROP TABLE ours; CREATE TABLE ours AS SELECT 1 AS a").await;
@@ -346,6 +357,8 @@ async fn administrators_may_do_everything_and_others_change_no_rights() {
         "SHOW TOKENS",
         "SHOW GRANTS FOR bob",
         "SHOW AUDIT",
+        "SHOW RUNS",
+        "DESCRIBE RUN 'any'",
     ] {
         denied(&ann, sql).await;
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lakemill_lake::{AuditEntry, Lake};
 use lakemill_query::Auditor;
@@ -17,6 +18,9 @@ const QUEUE_MAX: usize = 4_096;
 /// Lines that are written together.
 const BATCH_MAX: usize = 256;
 
+/// How often lines that have become too old are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// The way to the audit log.
 #[derive(Debug)]
 pub(super) struct Audit {
@@ -27,11 +31,18 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// Starts what writes the lines.
-    pub(super) fn start(lake: Lake, work: &Handle) -> Arc<Self> {
+    /// Starts what writes the lines, and removes those that are older than `keep`.
+    pub(super) fn start(lake: Lake, work: &Handle, keep: Option<Duration>) -> Arc<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let (lost, stop) = (Arc::new(AtomicU64::new(0)), CancellationToken::new());
-        let writer = work.spawn(write(lake, receiver, Arc::clone(&lost), stop.clone()));
+        let forget = keep.map(|keep| work.spawn(forget(lake.clone(), keep, stop.clone())));
+        let lines = write(lake, receiver, Arc::clone(&lost), stop.clone());
+        let writer = work.spawn(async move {
+            lines.await;
+            if let Some(forget) = forget {
+                let _ = forget.await;
+            }
+        });
         Arc::new(Self { sender, lost, stop, writer: Mutex::new(Some(writer)) })
     }
 
@@ -75,6 +86,23 @@ async fn write(lake: Lake, mut lines: mpsc::Receiver<AuditEntry>, lost: Arc<Atom
         }
         if count == 0 {
             return;
+        }
+    }
+}
+
+/// Removes lines that are older than `keep`, now and from time to time.
+async fn forget(lake: Lake, keep: Duration, stop: CancellationToken) {
+    let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    let mut turns = tokio::time::interval(FORGET_EVERY);
+    loop {
+        tokio::select! {
+            _ = turns.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        match lake.forget_audit(lake.options().clock.now_ms().saturating_sub(keep_ms)).await {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines of the audit log were removed"),
+            Err(error) => tracing::error!(%error, "old lines of the audit log cannot be removed"),
         }
     }
 }

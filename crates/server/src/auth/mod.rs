@@ -82,15 +82,16 @@ pub(crate) struct Challenge {
 }
 
 impl Authority {
-    /// Reads what it needs from the catalog; lines of the audit log are written on `work`.
+    /// Reads what it needs from the catalog; lines of the audit log are written on `work`, and kept for
+    /// so long; `None`: for ever.
     ///
     /// # Errors
     /// Invalid: the lake is read-only. Unavailable: the catalog does not answer.
-    pub(crate) async fn new(lake: Lake, work: Handle) -> Result<Arc<Self>> {
+    pub(crate) async fn new(lake: Lake, work: Handle, keep_audit: Option<Duration>) -> Result<Arc<Self>> {
         let (of, secret) = (lake.clone(), lake.clone());
         let secret = work.spawn(async move { secret.login_secret().await }).await;
         let secret = secret.map_err(|error| Error::internal(error.to_string()))??;
-        let audit = Audit::start(of, &work);
+        let audit = Audit::start(of, &work, keep_audit);
         let (throttle, known, sessions) = (Throttle::default(), Mutex::default(), Mutex::default());
         Ok(Arc::new(Self { lake, work, secret, audit, throttle, known, sessions }))
     }
