@@ -15,6 +15,7 @@ mod error;
 pub mod external;
 mod lake;
 mod name;
+mod run;
 mod storage;
 mod table;
 mod types;
@@ -22,14 +23,15 @@ mod write;
 
 pub use catalog::{
     ADMIN, AuditEntry, ExternalEntry, GrantEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion,
-    PrincipalEntry, PrincipalKind, Privilege, RelationKind, RelationSummary, Rights, RunLock, RunRecord, Securable,
-    SecurableKind, TokenEntry, ViewEntry,
+    PrincipalEntry, PrincipalKind, Privilege, RelationKind, RelationSummary, Rights, RunLock, Securable, SecurableKind,
+    TokenEntry, ViewEntry,
 };
 pub use commit_mark::CommitMark;
 pub use credential::{Key, Token, Verifier, is_verifier, random};
 pub use error::{Error, Result};
 pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};
+pub use run::{RunDetail, RunProcess, RunProgress, RunRecord, RunStatement, RunStep};
 pub use table::{At, LakeTable};
 pub use types::{sql_type, with_sql_types};
 pub use write::{

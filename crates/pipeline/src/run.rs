@@ -10,9 +10,10 @@
 use std::sync::Arc;
 
 use lakemill_base::{Stopwatch, unknown};
+use lakemill_lake::{RunDetail, RunStep};
 use lakemill_query::{Observer, Outcome, Progress, Session};
 
-use crate::definition::Pipeline;
+use crate::definition::{Pipeline, Step};
 use crate::error::{Error, Result};
 use crate::event::{Cancel, RunEvent, RunObserver};
 use crate::fingerprint::Fingerprints;
@@ -22,8 +23,11 @@ use crate::report;
 use crate::state::{ObjectRecord, Preview, StatementRecord, StepState};
 use crate::summary::{RunOutcome, RunSummary, StatementSummary, StepStatus, StepSummary};
 
+mod journal;
 mod lock;
 mod preview;
+
+use journal::Journal;
 
 /// What to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +95,8 @@ impl Pipeline {
         let mut fingerprints = Fingerprints::new(session, &self.dir);
         let actions = plan::actions(&graph, &states, &mut fingerprints, options.force, &selected).await?;
         let planned = plan::describe(self, &graph, &selected, &actions);
+        let journal = Journal::new(observer, Arc::clone(session.clock()), self.detail(options, &selected));
+        let observer: Arc<dyn RunObserver> = Arc::<Journal>::clone(&journal);
         observer.event(&RunEvent::Planned(&planned));
 
         let mut summary = RunSummary {
@@ -102,11 +108,10 @@ impl Pipeline {
             steps: Vec::new(),
             models: Vec::new(),
         };
+        let mut account = None;
         if !planned.is_up_to_date() {
-            let detail = serde_json::json!({
-                "force": options.force, "only": options.only, "from": options.from, "process": lock::this_process(),
-            });
-            summary.run = session.lake().start_run(&self.name, &detail).await?;
+            summary.run = session.lake().start_run(&self.name, &journal.detail()).await?;
+            account = Some(journal.write_to(session.lake(), &summary.run));
         }
         let run = summary.run.clone();
         let mut runner =
@@ -124,9 +129,10 @@ impl Pipeline {
         }
         summary.models = report::model_metrics(session, &report::models_of(self, &runner.graph)).await?;
         summary.seconds = watch.seconds();
+        drop(account);
         if !summary.run.is_empty() {
-            let (status, detail) = (status_of(&summary.outcome), run_detail(&summary));
-            session.lake().finish_run(&summary.run, status, &detail).await?;
+            let detail = RunDetail { seconds: Some(summary.seconds), error: summary.error(), ..journal.detail() };
+            session.lake().finish_run(&summary.run, status_of(&summary.outcome), &detail).await?;
         }
         runner.observer.event(&RunEvent::Finished(&summary));
         if let Some(lock) = lock {
@@ -136,25 +142,32 @@ impl Pipeline {
     }
 }
 
+impl Pipeline {
+    /// A run of which nothing has begun.
+    fn detail(&self, options: &RunOptions, selected: &[bool]) -> RunDetail {
+        let step = |(step, selected): (&Step, &bool)| RunStep {
+            id: step.id.clone(),
+            title: step.title.clone(),
+            status: if *selected { "waiting" } else { StepStatus::NotSelected.as_str() }.to_owned(),
+            ..RunStep::default()
+        };
+        RunDetail {
+            force: options.force,
+            only: options.only.clone(),
+            from: options.from.clone(),
+            process: lock::this_process(),
+            steps: self.steps.iter().zip(selected).map(step).collect(),
+            ..RunDetail::default()
+        }
+    }
+}
+
 fn status_of(outcome: &RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Finished => "finished",
         RunOutcome::Failed(_) => "failed",
         RunOutcome::Cancelled => "cancelled",
     }
-}
-
-fn run_detail(summary: &RunSummary) -> serde_json::Value {
-    let steps = summary.steps.iter().map(|step| {
-        serde_json::json!({
-            "id": step.id, "status": step.status.as_str(), "rows": step.rows, "seconds": step.seconds,
-        })
-    });
-    let error = match &summary.outcome {
-        RunOutcome::Failed(error) => Some(error.to_string()),
-        _ => None,
-    };
-    serde_json::json!({ "seconds": summary.seconds, "steps": steps.collect::<Vec<_>>(), "error": error })
 }
 
 struct Runner<'a> {

@@ -124,6 +124,14 @@ impl RunSummary {
             && self.steps.iter().all(|step| matches!(step.status, StepStatus::UpToDate | StepStatus::NotSelected))
     }
 
+    /// Why it failed, if it did.
+    pub fn error(&self) -> Option<String> {
+        match &self.outcome {
+            RunOutcome::Failed(error) => Some(error.to_string()),
+            RunOutcome::Finished | RunOutcome::Cancelled => None,
+        }
+    }
+
     /// Rows that the run wrote.
     pub fn rows(&self) -> u64 {
         self.steps.iter().map(|step| step.rows).sum()

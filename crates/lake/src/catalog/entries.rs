@@ -140,20 +140,3 @@ pub struct LineageRecord {
     /// When, in milliseconds since the epoch.
     pub at_ms: i64,
 }
-
-/// One run of a pipeline.
-#[derive(Clone, Debug)]
-pub struct RunRecord {
-    /// The run's id.
-    pub id: String,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// When it began, in milliseconds since the epoch.
-    pub started_ms: i64,
-    /// When it ended.
-    pub finished_ms: Option<i64>,
-    /// `running`, or what `finish_run` was told.
-    pub status: String,
-    /// Whatever the pipeline keeps of a run.
-    pub detail: serde_json::Value,
-}

@@ -27,8 +27,7 @@ use sqlx::{AnyPool, Executor, Row, SqlSafeStr as _};
 use url::Url;
 
 pub use entries::{
-    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, RunRecord,
-    ViewEntry,
+    ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, ViewEntry,
 };
 use lock::Locks;
 pub use lock::RunLock;

@@ -5,8 +5,9 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::Catalog;
-use super::entries::{LineageRecord, RunRecord};
+use super::entries::LineageRecord;
 use crate::error::Result;
+use crate::run::{RunDetail, RunRecord};
 
 impl Catalog {
     pub(crate) async fn insert_lineage(&self, id: &str, record: &LineageRecord) -> Result<()> {
@@ -76,7 +77,7 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) async fn insert_run(&self, id: &str, pipeline: &str, detail: &Value, now_ms: i64) -> Result<()> {
+    pub(crate) async fn insert_run(&self, id: &str, pipeline: &str, detail: &RunDetail, now_ms: i64) -> Result<()> {
         sqlx::query(
             "INSERT INTO runs (id, pipeline, started_ms, finished_ms, status, detail) \
              VALUES ($1, $2, $3, 0, 'running', $4)",
@@ -84,18 +85,28 @@ impl Catalog {
         .bind(id)
         .bind(pipeline)
         .bind(now_ms)
-        .bind(detail.to_string())
+        .bind(serde_json::to_string(detail)?)
         .execute(self.writer()?)
         .await?;
         Ok(())
     }
 
+    /// A run that has ended stays as it is.
+    pub(crate) async fn report_run(&self, id: &str, detail: &RunDetail) -> Result<()> {
+        sqlx::query("UPDATE runs SET detail = $1 WHERE id = $2 AND finished_ms = 0")
+            .bind(serde_json::to_string(detail)?)
+            .bind(id)
+            .execute(self.writer()?)
+            .await?;
+        Ok(())
+    }
+
     /// False when there is no such run.
-    pub(crate) async fn finish_run(&self, id: &str, status: &str, detail: &Value, now_ms: i64) -> Result<bool> {
+    pub(crate) async fn finish_run(&self, id: &str, status: &str, detail: &RunDetail, now_ms: i64) -> Result<bool> {
         let done = sqlx::query("UPDATE runs SET finished_ms = $1, status = $2, detail = $3 WHERE id = $4")
             .bind(now_ms)
             .bind(status)
-            .bind(detail.to_string())
+            .bind(serde_json::to_string(detail)?)
             .bind(id)
             .execute(self.writer()?)
             .await?;
@@ -112,17 +123,25 @@ impl Catalog {
         Ok(())
     }
 
-    /// Newest first.
-    pub(crate) async fn runs(&self, pipeline: &str, limit: usize) -> Result<Vec<RunRecord>> {
+    /// Newest first; those of all pipelines without a name.
+    pub(crate) async fn runs(&self, pipeline: Option<&str>, limit: usize) -> Result<Vec<RunRecord>> {
         let rows = sqlx::query(
             "SELECT id, pipeline, started_ms, finished_ms, status, detail FROM runs \
-             WHERE pipeline = $1 ORDER BY started_ms DESC, id DESC LIMIT $2",
+             WHERE pipeline = $1 OR $1 = '' ORDER BY started_ms DESC, id DESC LIMIT $2",
         )
-        .bind(pipeline)
+        .bind(pipeline.unwrap_or_default())
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.reader())
         .await?;
         rows.iter().map(read_run).collect()
+    }
+
+    pub(crate) async fn run(&self, id: &str) -> Result<Option<RunRecord>> {
+        let row = sqlx::query("SELECT id, pipeline, started_ms, finished_ms, status, detail FROM runs WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.reader())
+            .await?;
+        row.as_ref().map(read_run).transpose()
     }
 }
 

@@ -4,8 +4,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Lake;
-use crate::catalog::{LineageRecord, RunLock, RunRecord};
+use crate::catalog::{LineageRecord, RunLock};
 use crate::error::{Error, Result};
+use crate::run::{RunDetail, RunRecord};
 
 impl Lake {
     /// Records what a table, view or model was made from.
@@ -66,28 +67,45 @@ impl Lake {
     ///
     /// # Errors
     /// Unavailable: the catalog does not answer.
-    pub async fn start_run(&self, pipeline: &str, detail: &Value) -> Result<String> {
+    pub async fn start_run(&self, pipeline: &str, detail: &RunDetail) -> Result<String> {
         let id = Uuid::now_v7().to_string();
         self.catalog().insert_run(&id, pipeline, detail, self.now_ms()).await?;
         Ok(id)
+    }
+
+    /// Records how far a run is. A run that has ended stays as it is.
+    ///
+    /// # Errors
+    /// Unavailable: the catalog does not answer.
+    pub async fn report_run(&self, id: &str, detail: &RunDetail) -> Result<()> {
+        self.catalog().report_run(id, detail).await
     }
 
     /// Records how a run ended.
     ///
     /// # Errors
     /// Not found: there is no such run.
-    pub async fn finish_run(&self, id: &str, status: &str, detail: &Value) -> Result<()> {
+    pub async fn finish_run(&self, id: &str, status: &str, detail: &RunDetail) -> Result<()> {
         if self.catalog().finish_run(id, status, detail, self.now_ms()).await? {
             return Ok(());
         }
         Err(Error::not_found(format!("there is no run '{id}'")))
     }
 
-    /// The runs of a pipeline, newest first.
+    /// The runs of a pipeline, or of all, newest first.
     ///
     /// # Errors
     /// Unavailable: the catalog does not answer.
-    pub async fn runs(&self, pipeline: &str, limit: usize) -> Result<Vec<RunRecord>> {
+    pub async fn runs(&self, pipeline: Option<&str>, limit: usize) -> Result<Vec<RunRecord>> {
         self.catalog().runs(pipeline, limit).await
+    }
+
+    /// A run by its id.
+    ///
+    /// # Errors
+    /// Not found: there is no such run.
+    pub async fn run(&self, id: &str) -> Result<RunRecord> {
+        let found = self.catalog().run(id).await?;
+        found.ok_or_else(|| Error::not_found(format!("there is no run '{id}'; SHOW RUNS lists those that there are")))
     }
 }

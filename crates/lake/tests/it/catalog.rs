@@ -7,10 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use lakemill_base::ErrorKind;
 use lakemill_lake::{
-    At, ExternalEntry, Lake, LakeOptions, LineageInput, LineageRecord, ModelDraft, ModelName, Relation, SaveMode,
-    TableName,
+    At, AuditEntry, ExternalEntry, Lake, LakeOptions, LineageInput, LineageRecord, ModelDraft, ModelName, Relation,
+    RunDetail, RunRecord, RunStep, SaveMode, TableName,
 };
 use serde_json::json;
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use crate::support::TestLake;
 
@@ -30,6 +32,53 @@ async fn a_newer_catalog_is_refused() {
         error.to_string().ends_with("has schema version 42, and this lakemill knows up to 2; use a newer lakemill"),
         "{error}"
     );
+}
+
+/// A catalog as it was before there were users is brought up to date when it is opened, with all that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_catalog_is_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = folder.path().join("lake").to_str().unwrap().to_owned();
+    std::fs::create_dir(&location).unwrap();
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{location}/catalog.db?mode=rwc")).await.unwrap();
+    let first = include_str!("../../migrations/0001_catalog.sql");
+    let migration = Migration::new(1, "catalog".into(), MigrationType::Simple, first.into_sql_str(), false);
+    Migrator::with_migrations(vec![migration]).run(&pool).await.unwrap();
+    for statement in [
+        "INSERT INTO namespaces (name, created_ms) VALUES ('main', 1)",
+        "INSERT INTO relations (namespace, name, kind, location, definition, created_ms) VALUES ('main', 'v', 'view', '', '{\"sql\": \"SELECT 1\"}', 7)",
+        "INSERT INTO runs (id, pipeline, started_ms, finished_ms, status, detail) VALUES ('r', 'p', 1, 2, 'finished', \
+         '{\"seconds\": 1.5, \"steps\": [{\"id\": \"a\", \"status\": \"done\", \"rows\": 3, \"seconds\": 1.0}], \"error\": null}')",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+
+    let lake = Lake::open(LakeOptions::new(location)).await.unwrap();
+    assert!(matches!(lake.resolve(&TableName::bare("v"), At::Latest).await.unwrap(), Relation::View(_)));
+    let run = lake.run("r").await.unwrap();
+    assert_eq!((run.detail.seconds, run.detail.steps[0].rows), (Some(1.5), 3));
+    lake.create_user("ann", None).await.unwrap();
+    assert!(lake.user("ann").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_lines_of_the_audit_log_are_forgotten() {
+    let test = TestLake::new().await;
+    let line = |at_ms| AuditEntry {
+        at_ms,
+        user: "ann".into(),
+        address: String::new(),
+        protocol: "http".into(),
+        action: "login".into(),
+        object: String::new(),
+        outcome: "ok".into(),
+    };
+    test.lake.record_audit(vec![line(10), line(20), line(30)]).await.unwrap();
+    assert_eq!(test.lake.forget_audit(20).await.unwrap(), 1);
+    let left = test.lake.audit(10).await.unwrap();
+    assert_eq!(left.iter().map(|line| line.at_ms).collect::<Vec<_>>(), [30, 20]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,11 +158,21 @@ async fn lineage_steps_and_runs() {
     lake.save_step_state("p", "s", &json!({"a": 1})).await.unwrap();
     lake.save_step_state("p", "s", &json!({"a": 2})).await.unwrap();
     assert_eq!(lake.step_state("p", "s").await.unwrap().unwrap(), json!({"a": 2}));
-    let id = lake.start_run("p", &json!({})).await.unwrap();
-    assert_eq!(lake.runs("p", 10).await.unwrap()[0].finished_ms, None);
-    lake.finish_run(&id, "done", &json!({"steps": 3})).await.unwrap();
-    assert_eq!(lake.runs("p", 10).await.unwrap()[0].status, "done");
-    assert!(lake.finish_run("nope", "done", &json!({})).await.is_err());
+    let id = lake.start_run("p", &RunDetail::default()).await.unwrap();
+    let run = || async { lake.run(&id).await.unwrap() };
+    assert_eq!(run().await.finished_ms, None);
+    let detail = |rows| RunDetail { steps: vec![RunStep { rows, ..RunStep::default() }], ..RunDetail::default() };
+    lake.report_run(&id, &detail(3)).await.unwrap();
+    assert_eq!(run().await.detail, detail(3));
+    lake.finish_run(&id, "done", &detail(4)).await.unwrap();
+    lake.report_run(&id, &detail(5)).await.unwrap();
+    assert_eq!((run().await.status.as_str(), run().await.detail), ("done", detail(4)));
+    let other = lake.start_run("q", &RunDetail::default()).await.unwrap();
+    let ids = |runs: Vec<RunRecord>| runs.into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(ids(lake.runs(Some("p"), 10).await.unwrap()), [id.as_str()]);
+    assert_eq!(ids(lake.runs(None, 10).await.unwrap()), [other.as_str(), id.as_str()]);
+    assert!(lake.finish_run("nope", "done", &detail(0)).await.is_err());
+    assert!(lake.run("nope").await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,7 @@ const WEIGHTS_MAX: usize = 40;
 pub(super) async fn collect(session: &Session, pipeline: &Pipeline) -> Result<ReportData> {
     let graph = Graph::of(pipeline, session)?;
     let states = load_states(pipeline, session).await?;
-    let run = session.lake().runs(&pipeline.name, 1).await?.into_iter().next();
+    let run = session.lake().runs(Some(&pipeline.name), 1).await?.into_iter().next();
     let mut data = ReportData {
         title: pipeline.title.clone(),
         description: pipeline.description.clone(),
@@ -76,10 +76,10 @@ fn describe_run(data: &mut ReportData, run: Option<&RunRecord>) {
         return;
     };
     data.status.clone_from(&run.status);
-    data.error = run.detail["error"].as_str().map(str::to_owned);
+    data.error.clone_from(&run.detail.error);
     let started = jiff::Timestamp::from_millisecond(run.started_ms).unwrap_or_default();
     let when = started.to_zoned(jiff::tz::TimeZone::UTC).strftime("%-d %B %Y, %H:%M UTC");
-    let took = run.detail["seconds"].as_f64().map(|s| format!(" · took {}", html::seconds(s))).unwrap_or_default();
+    let took = run.detail.seconds.map(|s| format!(" · took {}", html::seconds(s))).unwrap_or_default();
     data.when = format!("{when}{took} · run {}", run.id);
 }
 

@@ -1,9 +1,8 @@
 //! One run of a pipeline at a time: two would make each other's tables anew.
 
 use lakemill_base::ErrorKind;
-use lakemill_lake::{RunLock, RunRecord};
+use lakemill_lake::{RunLock, RunProcess, RunRecord};
 use lakemill_query::Session;
-use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
@@ -19,22 +18,25 @@ pub(super) async fn take(session: &Session, pipeline: &str) -> Result<Option<Run
     if let Some(lock) = lake.lock_run(pipeline).await? {
         return Ok(Some(lock));
     }
-    let newest = lake.runs(pipeline, 1).await?;
+    let newest = lake.runs(Some(pipeline), 1).await?;
     let who = newest.first().filter(|run| run.finished_ms.is_none()).map_or_else(String::new, holder);
     let message = format!("pipeline '{pipeline}' is being run already{who}; wait until that run has ended, or stop it");
     Err(Error::new(ErrorKind::Conflict, message))
 }
 
 /// This process, as a run's details name it.
-pub(super) fn this_process() -> Value {
-    json!({ "id": std::process::id(), "host": host() })
+pub(super) fn this_process() -> RunProcess {
+    RunProcess { id: std::process::id(), host: host() }
 }
 
 /// ` by process 4242 on host atlas since ..`
 fn holder(run: &RunRecord) -> String {
-    let process = &run.detail["process"];
-    let mut text = process["id"].as_u64().map_or_else(String::new, |id| format!(" by process {id}"));
-    if let Some(host) = process["host"].as_str().filter(|_| !text.is_empty()) {
+    let process = &run.detail.process;
+    let mut text = match process.id {
+        0 => String::new(),
+        id => format!(" by process {id}"),
+    };
+    if let Some(host) = process.host.as_deref().filter(|_| !text.is_empty()) {
         text.push_str(&format!(" on host {host}"));
     }
     if let Ok(since) = jiff::Timestamp::from_millisecond(run.started_ms) {

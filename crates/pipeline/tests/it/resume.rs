@@ -20,6 +20,11 @@ async fn a_failure_names_file_line_and_column_and_keeps_what_was_done() {
     let expected =
         [StepStatus::Ran, StepStatus::Ran, StepStatus::Failed, StepStatus::NotReached, StepStatus::NotReached];
     assert_eq!(statuses, expected);
+    let run = &fixture.session.lake().runs(Some("p"), 1).await.unwrap()[0];
+    let told: Vec<&str> = run.detail.steps.iter().map(|step| step.status.as_str()).collect();
+    assert_eq!((run.status.as_str(), told), ("failed", vec!["done", "done", "failed", "not reached", "not reached"]));
+    assert_eq!(run.detail.steps[2].statements[0].status, "failed");
+    assert!(run.detail.error.as_deref().unwrap().contains("p/03_last.sql:3:23"), "{:?}", run.detail.error);
     fixture.put("03_last.sql", "CREATE OR REPLACE TABLE b AS SELECT count(*) AS n FROM a;");
     let rest = fixture.run().await;
     assert!(rest.starts_with("CREATE TABLE b: ") && rest.lines().count() == 4, "{rest}");

@@ -27,6 +27,10 @@ pub(crate) enum OwnStatement {
     DescribeHistory { table: ObjectName, limit: Option<u64> },
     /// `DESCRIBE LINEAGE [TABLE | VIEW | MODEL] t`
     DescribeLineage { kind: Option<String>, object: ObjectName },
+    /// `SHOW RUNS [OF 'pipeline'] [LIMIT n]`
+    ShowRuns { pipeline: Option<String>, limit: Option<u64> },
+    /// `DESCRIBE RUN 'id'`
+    DescribeRun { run: String },
     /// `SHOW {SCHEMAS | NAMESPACES}`
     ShowNamespaces,
     /// `SHOW TABLES [FROM n] [LIKE 'p']`
@@ -62,6 +66,8 @@ pub(crate) fn parse_own(parser: &mut Parser<'_>) -> Option<Result<OwnStatement, 
         ["RESTORE", ..] => parse_restore,
         ["DESCRIBE" | "DESC", "HISTORY", next] if !next.is_empty() => parse_describe_history,
         ["DESCRIBE" | "DESC", "LINEAGE", next] if !next.is_empty() => parse_describe_lineage,
+        ["DESCRIBE" | "DESC", "RUN", ""] if next_is_text(parser) => parse_describe_run,
+        ["SHOW", "RUNS", _] => parse_show_runs,
         ["SHOW", "SCHEMAS" | "NAMESPACES" | "DATABASES", ""] => parse_show_namespaces,
         ["SHOW", "TABLES", _] => parse_show_tables,
         ["SHOW", "ALL", "LIKE"] => parse_show_settings,
@@ -96,6 +102,8 @@ const LEADING_WORDS: &[&str] = &[
     "NAMESPACES",
     "OPTIMIZE",
     "RESTORE",
+    "RUN",
+    "RUNS",
     "SCHEMAS",
     "SHOW",
     "TABLE",
@@ -184,11 +192,7 @@ fn parse_describe_history(parser: &mut Parser<'_>) -> Result<OwnStatement, Parse
     skip(parser, 2);
     let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
-    let limit = match parser.parse_keyword(Keyword::LIMIT) {
-        true => Some(parser.parse_literal_uint()?),
-        false => None,
-    };
-    Ok(OwnStatement::DescribeHistory { table, limit })
+    Ok(OwnStatement::DescribeHistory { table, limit: parse_limit(parser)? })
 }
 
 fn parse_describe_lineage(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
@@ -202,6 +206,33 @@ fn parse_describe_lineage(parser: &mut Parser<'_>) -> Result<OwnStatement, Parse
         }
     }
     Ok(OwnStatement::DescribeLineage { kind, object: parser.parse_object_name(false)? })
+}
+
+/// Whether two words are followed by a text: `DESCRIBE run` describes a table of that name.
+fn next_is_text(parser: &Parser<'_>) -> bool {
+    matches!(parser.peek_nth_token_ref(2).token, Token::SingleQuotedString(_))
+}
+
+fn parse_describe_run(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    Ok(OwnStatement::DescribeRun { run: parser.parse_literal_string()? })
+}
+
+fn parse_show_runs(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
+    skip(parser, 2);
+    let pipeline = match parser.parse_keyword(Keyword::OF) {
+        true => Some(parser.parse_literal_string()?),
+        false => None,
+    };
+    Ok(OwnStatement::ShowRuns { pipeline, limit: parse_limit(parser)? })
+}
+
+/// `[LIMIT n]`
+pub(super) fn parse_limit(parser: &mut Parser<'_>) -> Result<Option<u64>, ParserError> {
+    match parser.parse_keyword(Keyword::LIMIT) {
+        true => parser.parse_literal_uint().map(Some),
+        false => Ok(None),
+    }
 }
 
 fn parse_show_namespaces(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {

@@ -10,7 +10,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::own::parse_word;
+use super::own::{parse_limit, parse_word};
 
 /// A statement about who may do what.
 #[derive(Clone, Debug)]
@@ -322,11 +322,7 @@ fn parse_show_grants(parser: &mut Parser<'_>) -> Result<SecurityStatement, Parse
 
 fn parse_show_audit(parser: &mut Parser<'_>) -> Result<SecurityStatement, ParserError> {
     skip(parser, 2);
-    let limit = match parser.parse_keyword(Keyword::LIMIT) {
-        true => Some(parser.parse_literal_uint()?),
-        false => None,
-    };
-    Ok(SecurityStatement::ShowAudit { limit })
+    Ok(SecurityStatement::ShowAudit { limit: parse_limit(parser)? })
 }
 
 fn skip(parser: &mut Parser<'_>, words: usize) {

@@ -21,6 +21,7 @@ mod permission;
 mod planned;
 mod prepare;
 mod query;
+mod runs;
 mod security;
 mod show;
 mod truncate;
@@ -107,6 +108,8 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         OwnStatement::Restore { table, to } => Box::pin(maintenance::restore(scope, table, to)),
         OwnStatement::DescribeHistory { table, limit } => Box::pin(describe::history(scope, table, *limit)),
         OwnStatement::DescribeLineage { kind, object } => Box::pin(describe::lineage(scope, kind.as_deref(), object)),
+        OwnStatement::ShowRuns { pipeline, limit } => Box::pin(runs::list(scope, pipeline.as_deref(), *limit)),
+        OwnStatement::DescribeRun { run } => Box::pin(runs::describe(scope, run)),
         OwnStatement::ShowNamespaces => Box::pin(show::namespaces(scope)),
         OwnStatement::ShowTables { namespace, like } => {
             Box::pin(show::tables(scope, namespace.as_ref(), like.as_deref()))

@@ -3,23 +3,22 @@
 
 use std::time::Duration;
 
-use lakemill_lake::Lake;
+use lakemill_lake::{Lake, RunDetail};
 use lakemill_testkit::Result;
 use lakemill_testkit::mode::{FreshLake, Mode};
-use serde_json::json;
 
 async fn one_at_a_time(mode: Mode) -> Result<()> {
     let fresh = FreshLake::new(mode)?;
     // Two handles, as two processes would have.
     let (first, second) = (Lake::open(fresh.options.clone()).await?, Lake::open(fresh.options.clone()).await?);
     let lock = first.lock_run("p").await?.ok_or("a free lock was refused")?;
-    let dead = first.start_run("p", &json!({})).await?;
+    let dead = first.start_run("p", &RunDetail::default()).await?;
     assert!(second.lock_run("p").await?.is_none(), "{mode}: somebody else has it");
     second.lock_run("q").await?.ok_or("another pipeline's lock was refused")?.release().await;
 
     lock.release().await;
     let lock = second.lock_run("p").await?.ok_or("a lock that was given back was refused")?;
-    let newest = second.runs("p", 1).await?;
+    let newest = second.runs(Some("p"), 1).await?;
     let run = newest.first().ok_or("the run is not recorded")?;
     assert_eq!((&run.id, run.status.as_str()), (&dead, "interrupted"), "{mode}: a run that never ended is closed");
 
