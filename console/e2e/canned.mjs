@@ -26,7 +26,7 @@ const STEPS = [
 const NO_PROGRESS = { phase: null, rows_done: null, rows_total: null, iteration: null, iterations: null, loss: null };
 
 /** The rows of DESCRIBE RUN. `last` is the place of the statement where the run is, or ended, as `status` says. */
-function described({ last = [7, 0], status = "done", message = null, seconds = null, progress = {}, reason = "table raw_flights has changed", upToDate = 0 }) {
+function described({ last = [7, 0], status = "done", seconds = null, progress = {}, reason = "table raw_flights has changed", upToDate = 0 }) {
   const [step, statement] = last;
   const rows = [];
   STEPS.forEach(([id, title, statements], index) => {
@@ -34,18 +34,15 @@ function described({ last = [7, 0], status = "done", message = null, seconds = n
     const empty = { line: null, statement: null, reason: null, status: null, seconds: null, rows: null, message: null, ...NO_PROGRESS };
     const still = (step_status) => rows.push({ ...whole, step_status, step_seconds: null, step_rows: 0, ...empty });
     if (index < upToDate) return still("up to date");
-    if (index > step) return still(status === "running" ? "waiting" : "not reached");
+    if (index > step) return still(["running", "interrupted"].includes(status) ? "waiting" : "not reached");
     const own = statements.slice(0, index === step ? statement + 1 : statements.length).map(([line, label, took, written, said], at) => {
-      const here = index === step && at === statement;
-      return {
-        line, statement: label, reason, status: here ? status : "done",
-        seconds: here ? (seconds ?? took) : took, rows: here && status !== "done" ? null : written,
-        message: here && status !== "done" ? message : said, ...NO_PROGRESS, ...(here ? progress : {}),
-      };
+      const done = { line, statement: label, reason, status: "done", seconds: took, rows: written, message: said, ...NO_PROGRESS };
+      if (index !== step || at !== statement) return done;
+      return { ...done, status, seconds, rows: null, message: null, ...progress };
     });
     const sum = (key) => own.reduce((total, each) => total + (each[key] ?? 0), 0);
     const step_status = index === step ? status : "done";
-    for (const each of own) rows.push({ ...whole, step_status, step_seconds: sum("seconds"), step_rows: sum("rows"), ...each });
+    for (const each of own) rows.push({ ...whole, step_status, step_seconds: step_status === "interrupted" ? null : sum("seconds"), step_rows: sum("rows"), ...each });
   });
   return rows;
 }
@@ -65,7 +62,7 @@ export function canned() {
       row: () => ({ pipeline: "flights", status: "running", started: before(10 + looks), ended: null, seconds: 7 + looks, steps: 7, steps_done: 3, step: "Train", rows: 1_363_796, error: null }),
       steps: () => {
         looks += 1;
-        return described({ last: [3, 1], status: "running", seconds: 2 + looks, progress: progressOf(), message: null });
+        return described({ last: [3, 1], status: "running", seconds: 2 + looks, progress: progressOf() });
       },
     },
     reads: {
@@ -77,14 +74,14 @@ export function canned() {
     },
     failed: {
       row: () => ({ pipeline: "flights", status: "failed", started: before(3600), ended: before(3597), seconds: 2.31, steps: 7, steps_done: 1, step: "Prepare", rows: 362_891, error: ERROR }),
-      steps: () => described({ last: [1, 1], status: "failed", message: "unknown column 'arr_delays'; known: arr_delay, dep_delay, carrier, origin, dest, distance", seconds: 0.002, reason: "its SQL has changed" }),
+      steps: () => described({ last: [1, 1], status: "failed", seconds: 0.002, reason: "its SQL has changed" }),
     },
     finished: {
       row: () => ({ pipeline: "flights", status: "finished", started: before(7300), ended: before(7292), seconds: 8.31, steps: 7, steps_done: 7, step: null, rows: 1_724_154, error: null }),
       steps: () => described({ upToDate: 1 }),
     },
     died: {
-      row: () => ({ pipeline: "journeys", status: "interrupted", started: before(90_000), ended: null, seconds: 5025, steps: 7, steps_done: 3, step: "Train", rows: 1_000_329, error: null }),
+      row: () => ({ pipeline: "journeys", status: "interrupted", started: before(90_000), ended: null, seconds: null, steps: 7, steps_done: 3, step: "Train", rows: 1_000_329, error: null }),
       steps: () => described({ last: [3, 0], status: "interrupted", seconds: null, reason: "the last run did not finish it" }),
     },
     stopped: {

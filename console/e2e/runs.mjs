@@ -41,7 +41,10 @@ export const RUN_CHECKS = {
     const { child, ended } = runExample(lakemill);
     try {
       let found;
-      while (found === undefined && child.exitCode === null) found = (await runsOf(base)).find(({ run }) => !old.has(run));
+      while (found === undefined && child.exitCode === null) {
+        await page.waitForTimeout(50);
+        found = (await runsOf(base)).find(({ run }) => !old.has(run));
+      }
       assert.equal(found?.status, "running");
       await page.goto(`${base}#/runs`);
       const row = page.locator(".runs tbody tr").first();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ApiError } from "../src/api/error";
-import { failureOf, runOf, stepsOf, utc, type DescribedRow, type Progress, type Run, type Statement, type Step } from "../src/runs/describe";
+import { failureOf, runOf, settled, stepsOf, utc, type DescribedRow, type Progress, type Run, type Statement, type Step } from "../src/runs/describe";
 import { scaleOf } from "../src/runs/spans";
 import { hrefOf } from "../src/runs/things";
 import { took } from "../src/runs/took";
@@ -22,7 +22,7 @@ const statement = (given: Partial<Statement>): Statement => ({
 const step = (given: Partial<Step>): Step => ({
   number: 1, id: "01", title: "Load", status: "done", seconds: null, rows: 0, statements: [], ...given,
 });
-const runFor = (seconds: number): Run => ({
+const runFor = (seconds: number | null): Run => ({
   id: "r", pipeline: "p", status: "running", started: "", ended: null, seconds, steps: 2, stepsDone: 0, step: null, rows: 0, error: null,
 });
 
@@ -49,7 +49,13 @@ describe("what the server says of runs", () => {
     expect(utc("2026-11-23T12:45:54Z")).toBe("2026-11-23T12:45:54Z");
     expect(utc("2026-11-23T12:45:54+01:00")).toBe("2026-11-23T12:45:54+01:00");
     const old = { run: "1", pipeline: "p", status: "failed", started: "2026-01-01T00:00:00", ended: null, seconds: null, steps: null, steps_done: null, step: null, rows: null, error: "no" };
-    expect(runOf(old)).toMatchObject({ id: "1", started: "2026-01-01T00:00:00Z", seconds: 0, steps: 0, rows: 0, error: "no" });
+    expect(runOf(old)).toMatchObject({ id: "1", started: "2026-01-01T00:00:00Z", seconds: null, steps: 0, rows: 0, error: "no" });
+  });
+
+  it("does not wait for steps of a run that died", () => {
+    const steps = [step({ status: "interrupted" }), step({ number: 2, status: "waiting" })];
+    expect(settled({ ...runFor(null), status: "interrupted" }, steps).map(({ status }) => status)).toEqual(["interrupted", "not reached"]);
+    expect(settled(runFor(1), steps)).toBe(steps);
   });
 
   it("tells where a run failed", () => {
@@ -84,7 +90,7 @@ describe("the scale of time", () => {
 
   it("is never shorter than what is drawn on it", () => {
     expect(scaleOf(runFor(1), [step({ seconds: 1.2 })]).seconds).toBe(1.2);
-    const scale = scaleOf(runFor(0), [step({ status: "failed", statements: [statement({ seconds: null, status: "failed" })] })]);
+    const scale = scaleOf(runFor(null), [step({ status: "failed", statements: [statement({ seconds: null, status: "failed" })] })]);
     expect(scale).toEqual({ seconds: 0, steps: [{ step: { start: 0, seconds: 0 }, statements: [{ start: 0, seconds: 0 }] }] });
   });
 });
@@ -145,8 +151,8 @@ describe("what is seen of the statement that runs", () => {
     expect([400, 7400, 12_000, 59_000, 200_000, 7_200_000, 8_100_000].map(about)).toEqual([
       "about 1 s", "about 7 s", "about 15 s", "about 60 s", "about 3 min", "about 2 h", "about 2 h 15 min",
     ]);
-    expect([took(7.8, true), took(7.8, false), took(0, false), took(75, true), took(4500, false)]).toEqual([
-      "7 s", "7.80 s", "0 s", "1 min 15 s", "1 h 15 min",
+    expect([took(7.8, true), took(7.8, false), took(0, false), took(null, false), took(75, true), took(4500, false)]).toEqual([
+      "7 s", "7.80 s", "0 s", "", "1 min 15 s", "1 h 15 min",
     ]);
   });
 });

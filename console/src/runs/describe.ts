@@ -12,8 +12,8 @@ export interface Run {
   /** The server's times, UTC, with a zone that JavaScript reads as such. */
   readonly started: string;
   readonly ended: string | null;
-  /** So far, of one that runs. */
-  readonly seconds: number;
+  /** So far, of one that runs; null of one that was interrupted, since nobody knows. */
+  readonly seconds: number | null;
   readonly steps: number;
   readonly stepsDone: number;
   /** The title of the step that is under way, or where the run ended. */
@@ -49,7 +49,7 @@ export function runOf(row: RunRow): Run {
     status: row.status,
     started: utc(row.started),
     ended: row.ended === null ? null : utc(row.ended),
-    seconds: row.seconds ?? 0,
+    seconds: row.seconds,
     steps: row.steps ?? 0,
     stepsDone: row.steps_done ?? 0,
     step: row.step,
@@ -174,7 +174,13 @@ const ALL = 1_000_000;
 export async function describeRun(id: string, pipeline: string | null, signal: AbortSignal): Promise<DescribedRun> {
   // One after the other: the steps are then at least as far as the run, and those of a run that has ended are final.
   const run = await findRun(id, pipeline, signal);
-  return { run, steps: stepsOf(await query<DescribedRow>(`DESCRIBE RUN ${text(id)}`, signal)) };
+  return { run, steps: settled(run, stepsOf(await query<DescribedRow>(`DESCRIBE RUN ${text(id)}`, signal))) };
+}
+
+/** In a run whose process died, nobody could write down that the rest will not be reached. */
+export function settled(run: Run, steps: Step[]): Step[] {
+  if (run.status !== "interrupted") return steps;
+  return steps.map((step) => (step.status === "waiting" ? { ...step, status: "not reached" } : step));
 }
 
 async function findRun(id: string, pipeline: string | null, signal: AbortSignal): Promise<Run> {

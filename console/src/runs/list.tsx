@@ -134,8 +134,10 @@ function Runs({ runs }: { readonly runs: readonly Run[] }) {
             </td>
             <td class="right nowrap run-took">{took(run.seconds, run.status === "running")}</td>
             <td class="nowrap run-steps">
-              {count(run.stepsDone)} of {count(run.steps)}
-              <span class="unit"> steps</span>
+              <span class="run-of">
+                {count(run.stepsDone)} of {count(run.steps)}
+                <span class="unit"> steps</span>
+              </span>
               {run.status === "running" && <Progress done={run.stepsDone} total={run.steps} label={`Steps of ${run.pipeline}`} />}
             </td>
             <td class="right run-rows">

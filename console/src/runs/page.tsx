@@ -85,7 +85,7 @@ function Head({ run }: { readonly run: Run }) {
         {`${run.status}, ${run.stepsDone} of ${run.steps} steps${running && run.step !== null ? `, ${run.step}` : ""}`}
       </p>
       <dl class="figures">
-        <Figure name={running ? "Runs for" : "Took"} value={took(run.seconds, running)} />
+        <Figure name={running ? "Runs for" : "Took"} value={run.seconds === null ? "not known" : took(run.seconds, running)} />
         <Figure name="Steps done" value={`${count(run.stepsDone)} of ${count(run.steps)}`} />
         <Figure name="Rows written" value={count(run.rows)} />
       </dl>
@@ -115,7 +115,7 @@ function How({ run }: { readonly run: Run }) {
   }
   if (run.status === "cancelled") return <p class="note run-note">It was stopped{inStep(run)}. {kept}</p>;
   if (run.status === "interrupted") {
-    return <p class="note run-note">Its process has not been heard of any more, or has died{inStep(run)}. {kept}</p>;
+    return <p class="note run-note">Its process died{inStep(run)}, or has said nothing for a minute. {kept}</p>;
   }
   return null;
 }

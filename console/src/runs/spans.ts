@@ -23,17 +23,18 @@ export interface Scale {
 }
 
 export function scaleOf(run: Run, steps: readonly Step[]): Scale {
+  const now = run.seconds ?? 0;
   let end = 0;
   const spans = steps.map((step) => {
     const start = end;
-    const statements = statementSpans(step.statements, start, run.seconds);
+    const statements = statementSpans(step.statements, start, now);
     const inside = (statements.at(-1)?.start ?? start) + (statements.at(-1)?.seconds ?? 0) - start;
     const began = step.status === "running" || step.statements.length > 0 || (step.seconds ?? 0) > 0;
-    const seconds = step.seconds ?? (step.status === "running" ? Math.max(inside, run.seconds - start) : inside);
+    const seconds = step.seconds ?? (step.status === "running" ? Math.max(inside, now - start) : inside);
     end = start + seconds;
     return { step: began ? { start, seconds } : null, statements };
   });
-  return { seconds: Math.max(run.seconds, end), steps: spans };
+  return { seconds: Math.max(now, end), steps: spans };
 }
 
 function statementSpans(statements: readonly Statement[], from: number, now: number): Span[] {

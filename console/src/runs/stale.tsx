@@ -1,6 +1,6 @@
 // What a page that follows says when an attempt to read has failed: nothing is hidden, but it is no longer new.
 
-import { RETRY_MS, type Followed } from "../ui/follow";
+import { lasts, RETRY_MS, type Followed } from "../ui/follow";
 import { Problem } from "../ui/parts";
 
 /** Shown beside what was read last; with nothing read yet, the error alone. */
@@ -14,9 +14,14 @@ export function Stale({ followed, again }: { readonly followed: Followed<unknown
         <strong class="problem-code">{error.code.replaceAll("_", " ")}</strong> {error.message}
       </p>
       <p class="muted">
-        What is shown is of {new Date(readAt).toISOString().slice(11, 19)} UTC. The page tries again every{" "}
-        {RETRY_MS / 1000} seconds.
+        What is shown is of {new Date(readAt).toISOString().slice(11, 19)} UTC.
+        {!lasts(error) && ` The page tries again every ${RETRY_MS / 1000} seconds.`}
       </p>
+      {lasts(error) && (
+        <button type="button" class="button" onClick={again}>
+          Try again
+        </button>
+      )}
     </div>
   );
 }

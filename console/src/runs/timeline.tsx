@@ -2,7 +2,7 @@
 
 import { known } from "../catalog/store";
 import { count } from "../format";
-import type { Run, Statement, Step } from "./describe";
+import { failureOf, type Run, type Statement, type Step } from "./describe";
 import { scaleOf, type Scale, type Span, type StepSpans } from "./spans";
 import { Mark } from "./status";
 import { hrefOf } from "./things";
@@ -10,6 +10,7 @@ import { took } from "./took";
 
 export function Timeline({ run, steps }: { readonly run: Run; readonly steps: readonly Step[] }) {
   const scale = scaleOf(run, steps);
+  const error = run.error === null ? "" : failureOf(run.error).message;
   return (
     <div class="timeline">
       <div class="timeline-head timeline-row" aria-hidden="true">
@@ -24,14 +25,22 @@ export function Timeline({ run, steps }: { readonly run: Run; readonly steps: re
       </div>
       <ol aria-label="Steps">
         {steps.map((step, index) => (
-          <StepItem key={step.number} step={step} spans={scale.steps[index]!} scale={scale} />
+          <StepItem key={step.number} step={step} spans={scale.steps[index]!} scale={scale} error={error} />
         ))}
       </ol>
     </div>
   );
 }
 
-function StepItem({ step, spans, scale }: { readonly step: Step; readonly spans: StepSpans; readonly scale: Scale }) {
+interface StepProps {
+  readonly step: Step;
+  readonly spans: StepSpans;
+  readonly scale: Scale;
+  /** What the run failed of. */
+  readonly error: string;
+}
+
+function StepItem({ step, spans, scale, error }: StepProps) {
   const idle = spans.step === null;
   return (
     <li class="timeline-step" data-status={step.status} data-idle={idle}>
@@ -42,7 +51,7 @@ function StepItem({ step, spans, scale }: { readonly step: Step; readonly spans:
           <span class={step.status === "done" ? "hidden" : "timeline-status"}>{step.status}</span>
         </h3>
         <Bar span={spans.step} scale={scale} status={step.status} />
-        <span class="right timeline-took">{spans.step === null ? "" : took(spans.step.seconds, step.status === "running")}</span>
+        <span class="right timeline-took">{spans.step === null ? "" : tookOf(step, spans.step)}</span>
         <span class="right timeline-rows">{step.rows === 0 ? "" : rowsText(step.rows)}</span>
       </div>
       {step.statements.length > 0 && (
@@ -53,6 +62,7 @@ function StepItem({ step, spans, scale }: { readonly step: Step; readonly spans:
               statement={statement}
               span={spans.statements[index]!}
               scale={scale}
+              error={error}
             />
           ))}
         </ol>
@@ -61,8 +71,16 @@ function StepItem({ step, spans, scale }: { readonly step: Step; readonly spans:
   );
 }
 
-function StatementItem({ statement, span, scale }: { readonly statement: Statement; readonly span: Span; readonly scale: Scale }) {
-  const { label, line, reason, status, rows, message } = statement;
+interface StatementProps {
+  readonly statement: Statement;
+  readonly span: Span;
+  readonly scale: Scale;
+  readonly error: string;
+}
+
+function StatementItem({ statement, span, scale, error }: StatementProps) {
+  const { label, line, reason, status, rows } = statement;
+  const message = status === "failed" && statement.message === "" ? error : statement.message;
   const to = hrefOf(label, known());
   return (
     <li class="timeline-statement" data-status={status}>
@@ -74,7 +92,7 @@ function StatementItem({ statement, span, scale }: { readonly statement: Stateme
           <span class={status === "done" ? "hidden" : "timeline-status"}>{status}</span>
         </span>
         <Bar span={span} scale={scale} status={status} />
-        <span class="right timeline-took">{took(span.seconds, status === "running")}</span>
+        <span class="right timeline-took">{tookOf(statement, span)}</span>
         <span class="right timeline-rows">{rows === null ? "" : rowsText(rows)}</span>
       </div>
       {(reason !== "" || message !== "") && (
@@ -85,6 +103,11 @@ function StatementItem({ statement, span, scale }: { readonly statement: Stateme
       )}
     </li>
   );
+}
+
+/** Of what was interrupted nobody knows. */
+function tookOf({ seconds, status }: Step | Statement, span: Span): string {
+  return status === "running" ? took(span.seconds, true) : took(seconds, false);
 }
 
 function rowsText(rows: number) {

@@ -27,6 +27,11 @@ const LASTING: ReadonlySet<string> = new Set([
   "unsupported",
 ]);
 
+/** Whether it is of no use to try again unasked. */
+export function lasts(error: ApiError): boolean {
+  return LASTING.has(error.code);
+}
+
 /** Reads, tells, and waits as long as `everyMs` says of what was read (null: this was the last time), until the returned
  * function is called. While the page is hidden it waits on. */
 export function follow<T>(
@@ -43,8 +48,9 @@ export function follow<T>(
       now = { value, readAt: Date.now(), error: null };
       return everyMs(value);
     } catch (thrown) {
-      now = { ...now, error: silence(thrown) };
-      return LASTING.has(now.error?.code ?? "") ? null : RETRY_MS;
+      const error = silence(thrown);
+      now = { ...now, error };
+      return lasts(error) ? null : RETRY_MS;
     }
   };
   const go = async (): Promise<void> => {
