@@ -77,7 +77,7 @@ function Head({ run }: { readonly run: Run }) {
             <span>
               began {timestamp(run.started)} UTC, {ago(run.started)}
             </span>
-            <a href={href({ page: "runs", pipeline: run.pipeline })}>All runs of {run.pipeline}</a>
+            <a href={href({ page: "runs", pipeline: run.pipeline })}>All runs of this pipeline</a>
           </p>
         </div>
       </header>
