@@ -48,8 +48,8 @@ describe("what the server says of runs", () => {
     expect(utc("2026-11-23 12:45:54")).toBe("2026-11-23T12:45:54Z");
     expect(utc("2026-11-23T12:45:54Z")).toBe("2026-11-23T12:45:54Z");
     expect(utc("2026-11-23T12:45:54+01:00")).toBe("2026-11-23T12:45:54+01:00");
-    const old = { run: "1", pipeline: "p", status: "failed", started: "2026-01-01T00:00:00", ended: null, seconds: null, steps: null, steps_done: null, step: null, rows: null, error: "no" };
-    expect(runOf(old)).toMatchObject({ id: "1", started: "2026-01-01T00:00:00Z", seconds: null, steps: 0, rows: 0, error: "no" });
+    const old = { run: "1", pipeline: "p", status: "failed", started: "2026-01-01T00:00:00", ended: null, seconds: null, steps: null, steps_done: null, step: "", rows: null, error: "no" };
+    expect(runOf(old)).toMatchObject({ id: "1", started: "2026-01-01T00:00:00Z", seconds: null, steps: 0, step: null, rows: 0, error: "no" });
   });
 
   it("does not wait for steps of a run that died", () => {

@@ -52,7 +52,8 @@ export function runOf(row: RunRow): Run {
     seconds: row.seconds,
     steps: row.steps ?? 0,
     stepsDone: row.steps_done ?? 0,
-    step: row.step,
+    // Runs of older versions know their steps by their ids alone.
+    step: row.step === "" ? null : row.step,
     rows: row.rows ?? 0,
     error: row.error,
   };
