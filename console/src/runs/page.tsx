@@ -58,10 +58,10 @@ export function RunPage({ id }: { readonly id: string }) {
   );
 }
 
-function nextMs({ status }: Run): number | null {
+function nextMs({ status, ended }: Run): number | null {
   if (status === "running") return LIVE_MS;
-  // It was not heard of for a while, but may be again.
-  return status === "interrupted" ? IDLE_MS : null;
+  // It was not heard of for a while, but may be again; the next run of the pipeline ends it.
+  return status === "interrupted" && ended === null ? IDLE_MS : null;
 }
 
 function Head({ run }: { readonly run: Run }) {
