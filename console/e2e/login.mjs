@@ -28,6 +28,10 @@ try {
   await page.locator(".catalog-list a").first().waitFor();
   const tables = await page.locator(".catalog-list a .catalog-name").allTextContents();
   assert.deepEqual(tables, ["open"], "what ann may read, and nothing else");
+  // Runs name tables of all, so they are for administrators.
+  await page.goto(`${base}#/runs`);
+  await page.getByText("is for users with the role admin").waitFor();
+  assert.deepEqual([await lowContrast(page), await nameless(page), await overflow(page)], [[], [], 0]);
   // The tab remembers; another does not.
   await page.reload();
   await page.getByRole("button", { name: "Log ann out" }).waitFor();

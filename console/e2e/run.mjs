@@ -1,12 +1,16 @@
 // Checks the console in a browser, against a server that serves the lake of examples/flights.
 //
 //     node e2e/run.mjs http://127.0.0.1:8000/console/ [--screenshots FOLDER] [--only PART OF A NAME]
+//
+// With LAKEMILL_BIN and LAKEMILL_LAKE, a program and the lake that is served, it also watches a run of the example.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { launch, open, run, write } from "./browser.mjs";
+import { answer, canned } from "./canned.mjs";
 import { lowContrast, nameless, overflow } from "./checks.mjs";
+import { RUN_CHECKS, runsOf } from "./runs.mjs";
 import { screenshots } from "./screenshots.mjs";
 
 const { values, positionals } = parseArgs({
@@ -18,6 +22,9 @@ if (base === undefined) {
   console.error("usage: node e2e/run.mjs URL [--screenshots FOLDER] [--only NAME]");
   process.exit(2);
 }
+
+const { LAKEMILL_BIN: binary, LAKEMILL_LAKE: lake } = process.env;
+const lakemill = binary === undefined || lake === undefined ? null : { binary, lake };
 
 const HASHES = [
   "/sql",
@@ -35,8 +42,12 @@ const HASHES = [
   "/model/main/delay_trees/versions",
   "/model/main/delay_trees/lineage",
   "/model/main/delay_trees/options",
+  "/runs",
   "/serving",
 ];
+
+/** Pages of runs that are canned. */
+const RUNS = ["/runs", "/runs?pipeline=nothing", "/run/live", "/run/reads", "/run/failed", "/run/finished", "/run/died", "/run/nothing"];
 
 /** The text of a cell that is drawn, by row and column from 0. */
 const cell = (page, row, column) => page.locator(`#cell-${row}-${column}`).textContent();
@@ -311,6 +322,9 @@ const CHECKS = {
     await page.keyboard.press("g");
     await page.keyboard.press("m");
     await page.waitForFunction(() => location.hash === "#/models");
+    await page.keyboard.press("g");
+    await page.keyboard.press("r");
+    await page.waitForFunction(() => location.hash === "#/runs");
     await page.keyboard.press("?");
     await page.waitForSelector("dialog[open]");
     await page.keyboard.press("Escape");
@@ -355,8 +369,8 @@ const CHECKS = {
 
 const browser = await launch();
 const failures = [];
-const report = (name, error) => {
-  console.log(`${error === null ? "ok  " : "FAIL"} ${name}`);
+const report = (name, error, left) => {
+  console.log(left === undefined ? `${error === null ? "ok  " : "FAIL"} ${name}` : `left ${name}: ${left}`);
   if (error !== null) {
     console.log(`     ${String(error.stack ?? error).split("\n").slice(0, 6).join("\n     ")}`);
     failures.push(name);
@@ -365,17 +379,21 @@ const report = (name, error) => {
 const wanted = (name) => values.only === undefined || name.includes(values.only);
 const attempt = async (name, body) => {
   if (!wanted(name)) return;
-  report(name, await body().then(() => null, (error) => error));
+  await body().then(
+    (left) => report(name, null, left),
+    (error) => report(name, error),
+  );
 };
 
 try {
-  for (const [name, check] of Object.entries(CHECKS)) {
+  for (const [name, check] of Object.entries({ ...CHECKS, ...RUN_CHECKS })) {
     await attempt(name, async () => {
       const opened = await open(browser, base);
       try {
-        await check(opened);
+        const left = await check({ ...opened, base, lakemill });
         assert.deepEqual(opened.noted.errors, [], "nothing went wrong in the page");
         assert.deepEqual(opened.noted.foreign, [], "nothing was asked of another host");
+        return left;
       } finally {
         await opened.context.close();
       }
@@ -389,16 +407,20 @@ try {
     await attempt(`every page is readable, ${look.name}`, async () => {
       const { page, noted, context } = await open(browser, base, look);
       const found = [];
-      for (const hash of HASHES) {
+      const readable = async (hash, waitMs) => {
         await page.goto(`${base}#${hash}`);
         if (hash === "/sql") await run(page, "SELECT * FROM flights LIMIT 50");
         await settled(page);
-        await page.waitForTimeout(hash === "/serving" ? 4500 : 250);
+        await page.waitForTimeout(waitMs);
         for (const text of await lowContrast(page)) found.push(`${hash}: contrast ${text}`);
         for (const control of await nameless(page)) found.push(`${hash}: no name: ${control}`);
         const wider = await overflow(page);
         if (wider > 0) found.push(`${hash}: ${wider} px wider than the window`);
-      }
+      };
+      const [newest] = await runsOf(base);
+      for (const hash of [...HASHES, `/run/${newest.run}`]) await readable(hash, hash === "/serving" ? 4500 : 250);
+      await answer(page, canned());
+      for (const hash of RUNS) await readable(hash, hash === "/run/live" ? 3500 : 250);
       assert.deepEqual(found, []);
       assert.deepEqual(noted.errors, []);
       assert.deepEqual(noted.foreign, []);

@@ -3,6 +3,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { open, run } from "./browser.mjs";
+import { answer, canned } from "./canned.mjs";
 
 const LOOKS = [
   { name: "light", width: 1280, height: 800, theme: "light" },
@@ -61,6 +62,14 @@ export async function screenshots(browser, base, folder) {
     await page.goto(`${base}#/serving`);
     await page.waitForTimeout(9000);
     await shoot("serving");
+    await answer(page, canned());
+    await visit("/runs", "runs", ".runs");
+    await page.goto(`${base}#/run/live`);
+    await page.waitForTimeout(8000);
+    await shoot("run-live");
+    for (const id of ["reads", "failed", "finished", "died"]) await visit(`/run/${id}`, `run-${id}`, ".timeline");
+    await page.unroute("**/v1/sql");
+    await page.goto(`${base}#/serving`);
     await page.keyboard.press("?");
     await shoot("keys");
     await page.keyboard.press("Escape");

@@ -11,16 +11,19 @@ import { KEYS, listen } from "./keys";
 import { ModelsPage } from "./models/list";
 import { ModelPage } from "./models/page";
 import { goTo, href, route, type Route } from "./route";
+import { RunsPage } from "./runs/list";
+import { RunPage } from "./runs/page";
 import { ServingPage } from "./serving/page";
 import { LogInPage, LogOut, turn } from "./session";
 import { TablePage } from "./table/page";
 import { nextTheme, theme } from "./theme";
 import { Dialog } from "./ui/dialog";
 
-const PAGES: readonly { readonly page: "sql" | "models" | "serving"; readonly title: string; readonly icon: string }[] = [
-  { page: "sql", title: "SQL", icon: "M3 4.5 6.5 8 3 11.5M8.5 12h5" },
-  { page: "models", title: "Models", icon: "M2.5 13.5V2.5M2.5 13.5h11M4.5 11c4-.5 5-7 8.5-7.5" },
-  { page: "serving", title: "Serving", icon: "M1.5 8h3l2-5 3 10 2-5h3" },
+const PAGES: readonly { readonly to: Route; readonly title: string; readonly icon: string }[] = [
+  { to: { page: "sql" }, title: "SQL", icon: "M3 4.5 6.5 8 3 11.5M8.5 12h5" },
+  { to: { page: "models" }, title: "Models", icon: "M2.5 13.5V2.5M2.5 13.5h11M4.5 11c4-.5 5-7 8.5-7.5" },
+  { to: { page: "runs", pipeline: null }, title: "Runs", icon: "M2 3.5h5M4.5 8h7M9 12.5h5" },
+  { to: { page: "serving" }, title: "Serving", icon: "M1.5 8h3l2-5 3 10 2-5h3" },
 ];
 
 export function App() {
@@ -80,8 +83,8 @@ export function App() {
           Lakemill
         </a>
         <nav class="pages" aria-label="Pages" hidden={session.value.needed}>
-          {PAGES.map(({ page, title, icon }) => (
-            <a key={page} href={href({ page })} aria-current={isAt(now, page) ? "page" : undefined}>
+          {PAGES.map(({ to, title, icon }) => (
+            <a key={to.page} href={href(to)} aria-current={isAt(now, to.page) ? "page" : undefined}>
               <svg viewBox="0 0 16 16" aria-hidden="true">
                 <path d={icon} />
               </svg>
@@ -134,6 +137,10 @@ function Page({ route: now }: { readonly route: Route }): ComponentChildren {
       return <ModelsPage />;
     case "model":
       return <ModelPage key={JSON.stringify([now.namespace, now.name])} route={now} />;
+    case "runs":
+      return <RunsPage key={now.pipeline} pipeline={now.pipeline} />;
+    case "run":
+      return <RunPage key={now.id} id={now.id} />;
     case "serving":
       return <ServingPage />;
   }
@@ -141,11 +148,12 @@ function Page({ route: now }: { readonly route: Route }): ComponentChildren {
 
 function titleOf(now: Route): string {
   if (now.page === "table" || now.page === "model") return now.name;
-  return PAGES.find(({ page }) => page === now.page)?.title ?? "";
+  if (now.page === "run") return "Run";
+  return PAGES.find(({ to }) => to.page === now.page)?.title ?? "";
 }
 
 function isAt(now: Route, page: string): boolean {
-  return now.page === page || (now.page === "model" && page === "models");
+  return now.page === page || (now.page === "model" && page === "models") || (now.page === "run" && page === "runs");
 }
 
 /** The address holds the page, so a link to `#main` would leave it. */

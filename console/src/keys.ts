@@ -1,6 +1,6 @@
 // Keys that work on every page. Those of the editor and the grid are with them; `KEYS` describes all.
 
-import { goTo } from "./route";
+import { goTo, type Route } from "./route";
 
 type Key = readonly [key: string, meaning: string];
 type Group = readonly [title: string, keys: readonly Key[]];
@@ -12,6 +12,7 @@ export const KEYS: readonly Group[] = [
       ["/", "search tables and columns"],
       ["g q", "SQL"],
       ["g m", "models"],
+      ["g r", "runs"],
       ["g s", "serving"],
       ["e", "to the SQL editor's text"],
       ["?", "these keys"],
@@ -78,10 +79,17 @@ function first(key: string, actions: Actions): boolean {
   return true;
 }
 
+const SECOND: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ["q", { page: "sql" }],
+  ["m", { page: "models" }],
+  ["r", { page: "runs", pipeline: null }],
+  ["s", { page: "serving" }],
+]);
+
 function second(key: string): boolean {
-  const page = { q: "sql", m: "models", s: "serving" }[key];
-  if (page !== "sql" && page !== "models" && page !== "serving") return false;
-  goTo({ page });
+  const to = SECOND.get(key);
+  if (to === undefined) return false;
+  goTo(to);
   return true;
 }
 

@@ -11,6 +11,7 @@ import "./styles/editor.css";
 import "./styles/grid.css";
 import "./styles/pages.css";
 import "./styles/plots.css";
+import "./styles/runs.css";
 import { applyTheme, theme } from "./theme";
 
 applyTheme(theme.value);

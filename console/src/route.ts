@@ -13,6 +13,9 @@ export type Route =
   | { readonly page: "sql" }
   | { readonly page: "models" }
   | { readonly page: "serving" }
+  /** The runs of one pipeline; of all if null. */
+  | { readonly page: "runs"; readonly pipeline: string | null }
+  | { readonly page: "run"; readonly id: string }
   | { readonly page: "table"; readonly namespace: string; readonly name: string; readonly view: TableView }
   | {
       readonly page: "model";
@@ -39,6 +42,8 @@ export function parseRoute(hash: string): Route {
       version: Number.isInteger(version) ? version : null,
     };
   }
+  if (page === "runs") return { page, pipeline: new URLSearchParams(search).get("pipeline") };
+  if (page === "run" && namespace !== undefined) return { page, id: namespace };
   if (page === "models" || page === "serving") return { page };
   return { page: "sql" };
 }
@@ -53,6 +58,8 @@ function decode(part: string): string {
 
 /** The address of a page, for `href`. */
 export function href(route: Route): string {
+  if (route.page === "runs" && route.pipeline !== null) return `#/runs?pipeline=${encodeURIComponent(route.pipeline)}`;
+  if (route.page === "run") return `#/run/${encodeURIComponent(route.id)}`;
   if (route.page !== "table" && route.page !== "model") return `#/${route.page}`;
   const first = route.page === "table" ? TABLE_VIEWS[0] : MODEL_VIEWS[0];
   const parts = [route.page, route.namespace, route.name, ...(route.view === first ? [] : [route.view])];

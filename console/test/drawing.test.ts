@@ -4,7 +4,7 @@ import { csvField, tsvField } from "../src/grid/csv";
 import { EXTENT_MAX, follow, geometry, nativeFor } from "../src/grid/scroll";
 import { graphOf, idOf, newest, type LineageRow, type Thing } from "../src/lineage/graph";
 import { histogram, thinned } from "../src/plot/bins";
-import { extentOf, ticks, timeTicks } from "../src/plot/scale";
+import { extentOf, readable, ticks, timeTicks } from "../src/plot/scale";
 
 describe("scrolling", () => {
   it("is the browser's own while rows fit", () => {
@@ -48,6 +48,12 @@ describe("axes", () => {
     expect(ticks({ min: -7, max: 13 }, 4)).toEqual([-5, 0, 5, 10]);
     expect(ticks({ min: 3, max: 3 }, 4)).toEqual([3]);
     expect(timeTicks({ min: 0, max: 60_000 }, 6)).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000]);
+  });
+
+  it("have two ticks at least, where a scale is read from them", () => {
+    expect(ticks({ min: 0.503, max: 0.596 }, 2)).toEqual([0.55]);
+    expect(readable({ min: 0.503, max: 0.596 }, 2)).toEqual([0.52, 0.54, 0.56, 0.58]);
+    expect(readable({ min: 0, max: 1 }, 5)).toEqual(ticks({ min: 0, max: 1 }, 5));
   });
 
   it("leave out what is no number", () => {
@@ -122,7 +128,9 @@ describe("numbers for people", () => {
       "0", "0.123", "1,235", "12", "1.00e-7", "5.678",
     ]);
     expect([1_200_000, 12_000, 950].map(compact)).toEqual(["1.2M", "12k", "950"]);
-    expect([0.5, 4.2, 123, 2345, 61_000].map(duration)).toEqual(["500 µs", "4.2 ms", "123 ms", "2.35 s", "1 min 01 s"]);
+    expect([0.5, 4.2, 123, 2345, 61_000, 8_100_000].map(duration)).toEqual([
+      "500 µs", "4.2 ms", "123 ms", "2.35 s", "1 min 01 s", "2 h 15 min",
+    ]);
     expect([0, 999, 24_000_000].map(bytes)).toEqual(["0 B", "999 B", "24 MB"]);
     expect([0, 0.0001, 0.028, 0.5, 1].map(percent)).toEqual(["0%", "<0.1%", "2.8%", "50%", "100%"]);
   });

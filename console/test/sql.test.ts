@@ -41,10 +41,14 @@ describe("addresses", () => {
     const model = { page: "model", namespace: "main", name: "m", view: "quality", version: 2 } as const;
     expect(href(model)).toBe("#/model/main/m?version=2");
     expect(parseRoute(href(model))).toEqual(model);
+    for (const pipeline of [null, "flights", "a/b?c=d&e#%"]) {
+      expect(parseRoute(href({ page: "runs", pipeline }))).toEqual({ page: "runs", pipeline });
+    }
+    expect(parseRoute(href({ page: "run", id: "a/b" }))).toEqual({ page: "run", id: "a/b" });
   });
 
   it("lead to the SQL page if they are none", () => {
-    for (const hash of ["", "#", "#/nothing", "#/table/main", "#/%E0%A4%A"]) expect(parseRoute(hash)).toEqual({ page: "sql" });
+    for (const hash of ["", "#", "#/nothing", "#/table/main", "#/run", "#/%E0%A4%A"]) expect(parseRoute(hash)).toEqual({ page: "sql" });
   });
 });
 

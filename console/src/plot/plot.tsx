@@ -2,7 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { compact, short } from "../format";
-import { extentOf, linear, padded, ticks, timeLabel, timeTicks, type Extent } from "./scale";
+import { extentOf, linear, padded, readable, ticks, timeLabel, timeTicks, type Extent } from "./scale";
 
 export type Point = readonly [x: number, y: number];
 
@@ -65,7 +65,7 @@ export function Plot(props: Props) {
   const least = { min: foundY.min, max: Math.max(foundY.max, props.yLeast ?? foundY.max) };
   const ys = props.y ?? roomy(least, zero || bins.length > 0);
   const plotHeight = height - TOP - 22 - (xTitle === undefined ? 0 : 16);
-  const yTicks = ticks(ys, Math.max(2, Math.floor(plotHeight / 42)));
+  const yTicks = readable(ys, Math.max(2, Math.floor(plotHeight / 42)));
   const left = Math.max(34, ...yTicks.map((tick) => format(tick).length * 6.6 + 12)) + (yTitle === undefined ? 0 : 16);
   const right = Math.max(left + 10, width - 12);
   const bottom = TOP + plotHeight;

@@ -31,6 +31,13 @@ export function linear({ min, max }: Extent, from: number, to: number): (value: 
   return (value) => from + (value - min) * slope;
 }
 
+/** Ticks from which a scale can be read: with one alone nobody knows how far it is to anywhere. */
+export function readable(extent: Extent, wanted: number): number[] {
+  let found = ticks(extent, wanted);
+  for (let more = wanted + 1; found.length < 2 && more <= 4 * wanted; more += 1) found = ticks(extent, more);
+  return found;
+}
+
 /** Round values within the extent, about `wanted` of them: steps of 1, 2 or 5. */
 export function ticks({ min, max }: Extent, wanted: number): number[] {
   if (!(max > min) || wanted < 1) return [min];

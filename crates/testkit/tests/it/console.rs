@@ -1,6 +1,7 @@
 //! The console in a browser, over the lake of `examples/flights`. What is checked is in `console/e2e`.
 
 mod full {
+    use std::path::Path;
     use std::process::Command;
 
     use lakemill_testkit::servers::Lakemill;
@@ -15,7 +16,9 @@ mod full {
         process::said("the example", run.output()?)?;
         let server = Lakemill::serve(&lake, &[])?;
         let page = format!("http://{}/console/", server.address("http")?);
-        browser("e2e/run.mjs", &[&page])
+        // One of the checks runs the example again while a page watches.
+        let program = process::lakemill()?;
+        browser("e2e/run.mjs", &[&page], &[("LAKEMILL_BIN", &program), ("LAKEMILL_LAKE", Path::new(&lake))])
     }
 
     #[test]
@@ -31,13 +34,13 @@ mod full {
             "CREATE TABLE open AS SELECT 1 AS x; CREATE TABLE shut AS SELECT 1 AS x; GRANT SELECT ON open TO ann",
         )?;
         let server = Lakemill::serve(&lake, &["--auth", "required"])?;
-        browser("e2e/login.mjs", &[&format!("http://{}/console/", server.address("http")?), "correct horse"])
+        browser("e2e/login.mjs", &[&format!("http://{}/console/", server.address("http")?), "correct horse"], &[])
     }
 
-    /// Runs a script of the console.
-    fn browser(script: &str, arguments: &[&str]) -> Result<()> {
+    /// Runs a script of the console, with more in its environment.
+    fn browser(script: &str, arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
         let mut browser = Command::new("node");
-        browser.arg(script).args(arguments).current_dir(repository().join("console"));
+        browser.arg(script).args(arguments).envs(environment.iter().copied()).current_dir(repository().join("console"));
         let output =
             browser.output().map_err(|error| format!("cannot start node: {error}; run 'cargo xtask setup'"))?;
         process::said(script, output).map(drop)
