@@ -17,8 +17,13 @@ const RUNS: u64 = 100;
 
 const RUNNING: &str = "running";
 
+const WAITING: &str = "waiting";
+
 /// What became of a run, a step or a statement whose process died.
 const INTERRUPTED: &str = "interrupted";
+
+/// What became of the steps after it.
+const NOT_REACHED: &str = "not reached";
 
 /// One row for each run, newest first.
 pub(super) async fn list(scope: &StatementScope, pipeline: Option<&str>, limit: Option<u64>) -> Result<Outcome> {
@@ -89,7 +94,11 @@ fn run_batch(run: &RunRecord, now_ms: i64) -> Result<RecordBatch> {
         }
     }
     let alive = run.is_running(now_ms);
-    let status = |status: &str| if status == RUNNING && !alive { INTERRUPTED } else { status }.to_owned();
+    let status = |status: &str| match (status, alive) {
+        (RUNNING, false) => INTERRUPTED.to_owned(),
+        (WAITING, false) => NOT_REACHED.to_owned(),
+        (status, _) => status.to_owned(),
+    };
     let so_far = |status: &str, started_ms: i64, seconds: Option<f64>| {
         seconds.or_else(|| (status == RUNNING && alive).then(|| between(started_ms, now_ms)))
     };
@@ -213,7 +222,7 @@ mod tests {
             +--------+-------------+--------------+----------------+-------------+---------+----------+------------+-----------+------------+
             | 1      | up to date  |              |                |             |         |          |            |           |            |
             | 2      | interrupted |              | CREATE MODEL m | interrupted |         | training |            | 3         | 20         |
-            | 3      | waiting     |              |                |             |         |          |            |           |            |
+            | 3      | not reached |              |                |             |         |          |            |           |            |
             +--------+-------------+--------------+----------------+-------------+---------+----------+------------+-----------+------------+"#]].assert_eq(&shown(100_000));
     }
 }
