@@ -55,10 +55,9 @@ export const RUN_CHECKS = {
       await page.waitForFunction((id) => location.hash === `#/run/${id}`, found.run);
       await page.waitForSelector(".timeline-step");
       await page.evaluate(() => (window.waited = 0));
-      // Boosted trees take a few seconds: iterations of how many, and two points of the loss at least.
+      // Boosted trees take a few seconds, so one of the accounts that come each second is of their training.
       await page.waitForSelector('.now-text code:text("CREATE MODEL delay_trees")', { timeout: 30_000 });
       await page.waitForFunction(() => /iteration [\d,]+ of at most 200/.test(document.querySelector(".now")?.textContent ?? ""), null, { timeout: 15_000 });
-      await page.waitForFunction(() => (document.querySelector(".now .plot-line")?.getAttribute("d").match(/[ML]/g) ?? []).length >= 2, null, { timeout: 15_000 });
       assert.match((await texts(page, ".timeline-step"))[0], /Acquire.*CREATE TABLE flights.*336,776/);
       assert.equal(await ended, 0);
       await page.waitForSelector('.page-facts .status[data-status="finished"]', { timeout: 5000 });
@@ -82,29 +81,31 @@ export const RUN_CHECKS = {
     await page.goto(`${base}#/runs`);
     await page.reload();
     await page.waitForSelector(".runs tbody tr");
-    const after = async (ms) => {
+    const asks = async (times, act) => {
       const before = asked.list;
-      await page.clock.runFor(ms);
+      await act();
+      for (let turn = 0; turn < 100 && asked.list < before + times; turn += 1) await page.waitForTimeout(50);
       await page.waitForTimeout(150);
-      return asked.list - before;
+      assert.equal(asked.list - before, times);
     };
-    assert.equal(await after(9000), 0);
-    assert.equal(await after(1500), 1);
+    const after = (ms) => () => page.clock.runFor(ms);
+    await asks(0, after(9000));
+    await asks(1, after(1500));
     // A run that begins is seen, and then followed.
     runs.live = live;
-    assert.equal(await after(10_000), 1);
+    await asks(1, after(10_000));
     await page.waitForSelector(".runs .progress");
-    assert.equal(await after(1000), 1);
-    assert.equal(await after(1000), 1);
+    await asks(1, after(1000));
+    await asks(1, after(1000));
+    // Nobody looks; then it is read at once.
     await page.evaluate(() => Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true }));
-    assert.equal(await after(30_000), 0, "nobody looks");
-    const unseen = asked.list;
-    await page.evaluate(() => {
-      delete document.visibilityState;
-      document.dispatchEvent(new Event("visibilitychange"));
-    });
-    await page.waitForTimeout(150);
-    assert.equal(asked.list - unseen, 1, "at once");
+    await asks(0, after(30_000));
+    await asks(1, () =>
+      page.evaluate(() => {
+        delete document.visibilityState;
+        document.dispatchEvent(new Event("visibilitychange"));
+      }),
+    );
   },
 
   async "a server that falls silent is told of, and what was read stays"({ page, base }) {

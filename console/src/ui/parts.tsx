@@ -16,10 +16,14 @@ export function Problem({
   readonly placed?: boolean;
 }) {
   const hint = advice(error);
+  const code = error.code.replaceAll("_", " ");
+  // "permission denied: .." says its kind itself.
+  const message = error.message.startsWith(code) ? error.message.slice(code.length) : ` ${error.message}`;
   return (
     <div class="problem" role="alert">
       <p>
-        <strong class="problem-code">{error.code.replaceAll("_", " ")}</strong> {error.message}
+        <strong class="problem-code">{code}</strong>
+        {message}
         {placed && error.place !== null && (
           <span class="problem-place">
             {" "}
