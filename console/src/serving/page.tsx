@@ -7,14 +7,14 @@ import { Plot, type Series as Line } from "../plot/plot";
 import { Figure, Problem, Section, Table, Waiting } from "../ui/parts";
 import { Drift } from "./drift";
 import { quantile } from "./histogram";
-import { EVERY_MS, follow, gauge, labelValues, observed, quantiles, rate, readings, total, type Reading, type Series } from "./readings";
+import { EVERY_MS, followMetrics, gauge, labelValues, observed, quantiles, rate, readings, total, type Reading, type Series } from "./readings";
 
 const PLOT_HEIGHT = 190;
 /** The least stretch of time that charts show, so that they do not race at the beginning. */
 const WINDOW_MS = 60_000;
 
 export function ServingPage() {
-  useEffect(follow, []);
+  useEffect(followMetrics, []);
   const { list, error } = readings.value;
   const last = list.at(-1);
   return (

@@ -2,7 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { metricsText } from "../api/client";
-import { asApiError, type ApiError } from "../api/error";
+import type { ApiError } from "../api/error";
+import { follow } from "../ui/follow";
 import { between, buckets, quantile, type Bucket } from "./histogram";
 import { parseMetrics, type Labels, type Sample } from "./prometheus";
 
@@ -23,29 +24,16 @@ export interface Readings {
 
 export const readings = signal<Readings>({ list: [], error: null });
 
-/** Reads now and then until the returned function is called. */
-export function follow(): () => void {
-  const controller = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const read = async (): Promise<void> => {
-    try {
-      const samples = parseMetrics(await metricsText(controller.signal));
-      readings.value = { list: [...readings.value.list, { at: Date.now(), samples }].slice(-KEPT), error: null };
-    } catch (thrown) {
-      if (!controller.signal.aborted) readings.value = { ...readings.value, error: asApiError(thrown) };
-    }
-    // A page that is not looked at asks nothing.
-    if (!controller.signal.aborted) timer = setTimeout(() => void readWhenSeen(), EVERY_MS);
+/** Reads now and then, while the page is seen, until the returned function is called. */
+export function followMetrics(): () => void {
+  const read = async (signal: AbortSignal): Promise<Reading> => {
+    const samples = parseMetrics(await metricsText(signal));
+    return { at: Date.now(), samples };
   };
-  const readWhenSeen = (): Promise<void> | void => {
-    if (document.visibilityState === "visible") return read();
-    document.addEventListener("visibilitychange", () => void readWhenSeen(), { once: true, signal: controller.signal });
-  };
-  void read();
-  return () => {
-    controller.abort();
-    clearTimeout(timer);
-  };
+  return follow(read, () => EVERY_MS, ({ value, error }) => {
+    const { list } = readings.value;
+    readings.value = { list: error === null && value !== null ? [...list, value].slice(-KEPT) : list, error };
+  });
 }
 
 export type Series = readonly (readonly [at: number, value: number])[];
