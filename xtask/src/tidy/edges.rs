@@ -6,22 +6,26 @@ use toml::{Table, Value};
 use super::{Findings, SourceFile, manifests};
 
 /// Each crate with the crates it may depend on.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("lakemill-features", &[]),
     ("lakemill-base", &[]),
     ("lakemill-kernels", &["lakemill-base"]),
+    ("lakemill-model", &["lakemill-base", "lakemill-kernels"]),
     ("lakemill-learn", &["lakemill-base", "lakemill-kernels"]),
+    ("lakemill-llm", &["lakemill-base", "lakemill-kernels", "lakemill-model"]),
     ("lakemill-lake", &["lakemill-base", "lakemill-features"]),
-    ("lakemill-query", &["lakemill-base", "lakemill-learn", "lakemill-lake"]),
+    ("lakemill-query", &["lakemill-base", "lakemill-model", "lakemill-learn", "lakemill-lake", "lakemill-llm"]),
     ("lakemill-pipeline", &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query"]),
-    ("lakemill-server", &["lakemill-base", "lakemill-lake", "lakemill-query"]),
+    ("lakemill-server", &["lakemill-base", "lakemill-model", "lakemill-lake", "lakemill-llm", "lakemill-query"]),
     (
         "lakemill",
         &[
             "lakemill-base",
             "lakemill-kernels",
+            "lakemill-model",
             "lakemill-learn",
             "lakemill-lake",
+            "lakemill-llm",
             "lakemill-query",
             "lakemill-pipeline",
             "lakemill-server",
@@ -31,7 +35,8 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("xtask", &[]),
 ];
 /// Crates that are edited and tested without compiling the query engine.
-const WITHOUT_DATAFUSION: [&str; 3] = ["lakemill-base", "lakemill-kernels", "lakemill-learn"];
+const WITHOUT_DATAFUSION: [&str; 5] =
+    ["lakemill-base", "lakemill-kernels", "lakemill-model", "lakemill-learn", "lakemill-llm"];
 const ENGINE: [&str; 4] = ["datafusion", "datafusion-proto", "deltalake", "sqlx"];
 /// Only programs may be vague about their errors and parse command lines.
 const PROGRAMS: [&str; 2] = ["lakemill", "xtask"];

@@ -1,0 +1,1 @@
+//! Language-model weights, forward pass, tokenizer and chat templates.
