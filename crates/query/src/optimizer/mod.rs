@@ -2,6 +2,7 @@
 
 mod interrupt;
 mod join_order;
+mod selective_scans;
 
 use std::sync::Arc;
 
@@ -9,10 +10,12 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::ensure_coop::EnsureCooperative;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
 use interrupt::InterruptibleJoins;
 use join_order::JoinOrder;
+use selective_scans::SelectiveScans;
 
 pub(crate) use interrupt::Interrupt;
 
@@ -27,6 +30,9 @@ pub(crate) fn extend(builder: SessionStateBuilder) -> SessionStateBuilder {
 
 fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules = PhysicalOptimizer::new().rules;
+    let is_pushdown = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == FilterPushdown::new().name();
+    let place = rules.iter().position(is_pushdown).unwrap_or_default();
+    rules.insert(place, Arc::new(SelectiveScans));
     // The rules after it tie operators to each other, and no operator may be replaced then.
     let is_place = |rule: &Arc<dyn PhysicalOptimizerRule + Send + Sync>| rule.name() == EnsureCooperative::new().name();
     let place = rules.iter().position(is_place).map_or(rules.len(), |place| place + 1);

@@ -62,8 +62,5 @@ pub(super) fn session_config(options: &SessionOptions) -> SessionConfig {
     let settings = config.options_mut();
     // Errors name the line and column of what they are about.
     settings.sql_parser.collect_spans = true;
-    // Filters, those of joins included, are evaluated while Parquet is decoded: other columns are decoded for the
-    // rows that are left.
-    settings.execution.parquet.pushdown_filters = true;
     config
 }
