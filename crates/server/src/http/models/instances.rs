@@ -1,21 +1,20 @@
 //! Instances: rows as JSON, on their way into a model's columns, and predictions on their way out.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::json::writer::LineDelimited;
 use arrow::json::{ReaderBuilder, WriterBuilder};
 use axum::body::Bytes;
-use lakemill_base::did_you_mean;
+use lakemill_base::{ErrorKind, did_you_mean};
 use lakemill_query::Scorer;
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::columns::{Columns, Read};
 use super::lookup::Lookup;
 use crate::error::{Error, Result};
 
@@ -69,25 +68,6 @@ impl Call {
         let instances = read.instances.iter().map(|instance| body.slice_ref(instance.get().as_bytes())).collect();
         Ok(Self { instances, version: read.version, threshold: read.threshold, lookup: read.lookup })
     }
-
-    /// Whether every instance has the columns that the model needs.
-    ///
-    /// # Errors
-    /// Invalid, naming the first that has not.
-    pub(super) fn check(&self, scorer: &Scorer) -> Result<()> {
-        let schema = scorer.input();
-        let mut seen = vec![false; schema.fields().len()];
-        for (index, instance) in self.instances.iter().enumerate() {
-            seen.fill(false);
-            serde_json::Deserializer::from_slice(instance)
-                .deserialize_map(Columns { schema, seen: &mut seen })
-                .map_err(|error| Error::invalid(format!("instance {index} is not right: {error}")))?;
-            if let Some(missing) = seen.iter().position(|seen| !seen) {
-                return Err(lacks(scorer, index, schema.field(missing).name(), instance));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Rows as JSON, an object on a line for each.
@@ -105,65 +85,42 @@ pub(super) fn json_lines(rows: &RecordBatch) -> Result<Vec<u8>> {
 /// The instances as columns.
 ///
 /// # Errors
-/// A value that does not fit its column.
+/// An instance that lacks a column; a value that does not fit its column.
 pub(super) fn rows<'a>(scorer: &Scorer, instances: impl Iterator<Item = &'a Bytes> + Clone) -> Result<RecordBatch> {
-    let unfit = |error: ArrowError| {
-        let name = scorer.name();
-        let message =
-            format!("the instances do not fit the model's columns: {error}; GET /v1/models/{name} lists them");
-        Error::new(lakemill_base::ErrorKind::Data, message)
+    let schema = scorer.input();
+    let mut columns = Columns::new(schema);
+    for (index, instance) in instances.clone().enumerate() {
+        let missing = columns
+            .push(instance)
+            .map_err(|error| Error::invalid(format!("instance {index} is not right: {error}")))?;
+        if let Some(missing) = missing {
+            return Err(lacks(scorer, index, schema.field(missing).name(), instance));
+        }
+    }
+    let read = columns.finish().map_err(|error| unfit(scorer, &error))?;
+    let read = match read {
+        Read::Rows(rows) => Ok(Some(rows)),
+        Read::Other => by_arrow(schema, instances),
     };
-    let builder = ReaderBuilder::new(Arc::clone(scorer.input())).with_batch_size(instances.clone().count());
-    let mut decoder = builder.build_decoder().map_err(unfit)?;
+    read.map_err(|error| unfit(scorer, &error))?.ok_or_else(|| Error::internal("the instances gave no rows"))
+}
+
+fn by_arrow<'a>(
+    schema: &SchemaRef,
+    instances: impl Iterator<Item = &'a Bytes> + Clone,
+) -> std::result::Result<Option<RecordBatch>, ArrowError> {
+    let builder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(instances.clone().count());
+    let mut decoder = builder.build_decoder()?;
     for instance in instances {
-        decoder.decode(instance).map_err(unfit)?;
+        decoder.decode(instance)?;
     }
-    let rows = decoder.flush().map_err(unfit)?;
-    rows.ok_or_else(|| Error::internal("the instances gave no rows"))
+    decoder.flush()
 }
 
-/// Marks the columns that an instance names; what it says of them is left aside.
-struct Columns<'a> {
-    schema: &'a Schema,
-    seen: &'a mut [bool],
-}
-
-impl<'de> Visitor<'de> for Columns<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of columns")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<(), A::Error> {
-        while let Some(()) = map.next_key_seed(&mut self)? {
-            map.next_value::<IgnoredAny>()?;
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &mut Columns<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, name: D) -> std::result::Result<(), D::Error> {
-        name.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for &mut Columns<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a column")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> std::result::Result<(), E> {
-        if let Some(place) = self.schema.fields().iter().position(|field| field.name() == name) {
-            self.seen[place] = true;
-        }
-        Ok(())
-    }
+fn unfit(scorer: &Scorer, error: &ArrowError) -> Error {
+    let name = scorer.name();
+    let message = format!("the instances do not fit the model's columns: {error}; GET /v1/models/{name} lists them");
+    Error::new(ErrorKind::Data, message)
 }
 
 fn lacks(scorer: &Scorer, index: usize, column: &str, instance: &[u8]) -> Error {

@@ -4,10 +4,11 @@
 //! `{"predictions": [{..}, ..]}`. An instance is a row of the columns that the model was trained on; the TRANSFORM
 //! clause is the model's own.
 //!
-//! - `instances`: rows in JSON; `lookup`: columns that they leave to a table; `batch`: requests that are predicted
-//!   together; `scorers`: the models that are ready.
+//! - `instances`: rows in JSON; `columns`: what they become; `lookup`: columns that they leave to a table;
+//!   `batch`: requests that are predicted together; `scorers`: the models that are ready.
 
 mod batch;
+mod columns;
 mod instances;
 mod lookup;
 mod scorers;
@@ -100,7 +101,6 @@ pub(super) async fn predict(
     if let Some(lookup) = &call.lookup {
         call.instances = lookup.fill(&caller.client(&shared), served.scorer(), &call.instances).await?;
     }
-    call.check(served.scorer())?;
     let count = call.instances.len();
     let ticket = shared.service.predictions.as_ref().and_then(|log| log.ticket(request_id(&headers), took));
     let id = ticket.as_ref().and_then(|ticket| HeaderValue::from_str(ticket.id()).ok());
