@@ -79,6 +79,12 @@ async fn security(scope: &StatementScope, statement: &SecurityStatement) -> Resu
     match statement {
         // Shows users other than administrators what is their own.
         SecurityStatement::ShowGrants { user: None } => Ok(()),
+        // Everybody's password is theirs to change.
+        SecurityStatement::AlterUser { name, password: Some(_) }
+            if scope.session().principal()?.is_some_and(|principal| principal.user == normalized(name)) =>
+        {
+            Ok(())
+        }
         SecurityStatement::Privileges { on: GrantedOn::Objects(kind, names), .. } => {
             for name in names {
                 let TableName { namespace, table } = scope.table_name(name)?;

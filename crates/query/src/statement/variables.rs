@@ -1,7 +1,7 @@
 //! `SET name = value`, `RESET name` and `SHOW name`: the session's variables.
 
 use datafusion::sql::parser::{ResetStatement, Statement as DFStatement};
-use lakemill_base::text_literal;
+use lakemill_base::{did_you_mean, text_literal, unknown};
 use sqlparser::ast::{Expr, Ident, ObjectName, Set, Statement, Value};
 
 use super::query;
@@ -22,6 +22,23 @@ const MEMORY_LIMIT: &str = "datafusion.runtime.memory_limit";
 
 /// What SET and SHOW suggest.
 pub(crate) const SETTINGS: &[&str] = &["batch_size", "memory_limit", "temp_directory", "threads", "timezone"];
+
+/// What else SHOW shows.
+const LISTS: &[&str] = &[
+    "ALL",
+    "AUDIT",
+    "COLUMNS",
+    "CREATE",
+    "FUNCTIONS",
+    "GRANTS",
+    "MODELS",
+    "NAMESPACES",
+    "ROLES",
+    "RUNS",
+    "TABLES",
+    "TOKENS",
+    "USERS",
+];
 
 /// Variables of DataFusion's that a session on a lake needs as they are, with what to do instead.
 const FIXED: &[(&str, &str)] = &[
@@ -81,7 +98,12 @@ pub(super) async fn show(scope: &StatementScope, variable: &[Ident]) -> Result<O
     let special = ["all", "timezone", "time.zone"];
     let lower = full.to_string().to_lowercase();
     if !special.contains(&lower.as_str()) && !known(&lower) {
-        let message = lakemill_base::unknown("setting", &written.to_string(), SETTINGS.iter().copied());
+        let given = written.to_string();
+        let near = |known: &[&'static str]| did_you_mean(&given, known.iter().copied());
+        let message = match (near(SETTINGS), near(LISTS)) {
+            (None, Some(list)) => format!("nothing to show is called '{given}'; did you mean SHOW {list}?"),
+            _ => unknown("setting", &given, SETTINGS.iter().copied()),
+        };
         return Err(scope.locate(Error::not_found(message), name.first().and_then(ident_position)));
     }
     let idents = full.0.iter().filter_map(|part| part.as_ident()).cloned();

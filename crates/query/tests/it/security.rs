@@ -362,6 +362,8 @@ async fn administrators_may_do_everything_and_others_change_no_rights() {
     ] {
         denied(&ann, sql).await;
     }
+    allowed(&ann, "ALTER USER ann PASSWORD 'a better one'").await;
+    denied(&ann, "ALTER USER ann PASSWORD NULL").await;
     local.sql("GRANT admin TO bob").await.unwrap();
     allowed(&bob, "SELECT * FROM secret; DROP TABLE secret; CREATE SCHEMA s; GRANT SELECT ON open TO ann; SHOW USERS")
         .await;
