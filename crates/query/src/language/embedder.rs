@@ -1,20 +1,64 @@
 //! An encoder that makes vectors of texts.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::MemoryReservation;
+use lakemill_kernels::pool::Pool;
+use lakemill_model::encoder::Encoder;
+
 use super::ModelInfo;
 use crate::Result;
-use lakemill_model::encoder::Encoder;
 
 /// A loaded encoder. Hold it for as long as a request of it runs.
 #[derive(Debug)]
-pub struct Embedder { info: ModelInfo, encoder: Encoder }
+pub struct Embedder {
+    info: ModelInfo,
+    encoder: Encoder,
+    memory: MemoryReservation,
+}
+
+/// The vector of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// `[width]`, of length 1.
+    pub values: Vec<f32>,
+    /// Tokens of the text as the encoder saw it.
+    pub tokens: usize,
+    /// Whether the text was longer than the encoder can see, so that its end was left out.
+    pub truncated: bool,
+}
 
 impl Embedder {
+    pub(super) fn load(info: &ModelInfo, path: &Path, pool: Arc<Pool>, memory: MemoryReservation) -> Result<Self> {
+        let encoder = Encoder::load(path, pool)?;
+        Ok(Self { info: info.clone(), encoder, memory })
+    }
+
     /// What it is.
-    pub fn info(&self) -> &ModelInfo { &self.info }
-    /// The elements of a vector.
-    pub fn width(&self) -> usize { todo!() }
-    /// One vector for each text, of length 1, and how many tokens each text has. Blocks: call it on a thread that may.
-    pub fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> { todo!() }
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Elements of a vector.
+    pub fn width(&self) -> usize {
+        self.encoder.width()
+    }
+
+    /// Bytes of weights.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.size()
+    }
+
+    /// One vector for each text. Blocks: call it on a thread that may.
+    ///
+    /// # Errors
+    /// Internal: the encoder failed.
+    pub fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
+        let embedded = self.encoder.embed(texts)?;
+        Ok(embedded
+            .into_iter()
+            .map(|one| Embedding { values: one.values, tokens: one.tokens, truncated: one.truncated })
+            .collect())
+    }
 }
-/// The vector of a text.
-#[derive(Clone, Debug)]
-pub struct Embedding { pub values: Vec<f32>, pub tokens: usize, pub truncated: bool }

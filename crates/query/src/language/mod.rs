@@ -6,7 +6,7 @@
 //!   unloads the one that was idle longest where room is needed.
 //! - [`Generator`] is a language model with the engine that runs it, [`Embedder`] an encoder.
 //!
-//! Not here: scheduling and sampling (`llm`), weights and tokenizers (`model`), the SQL that applies them (`model::text`).
+//! Not here: scheduling and sampling (`llm`), weights and tokenizers (`model`), the SQL that applies them (`model::language`).
 //!
 //! **Architecture invariant:** a model is loaded at most once in a process, whoever asks for it; while somebody holds a
 //! [`Generator`] or an [`Embedder`], it is not unloaded.
@@ -17,7 +17,7 @@ mod info;
 mod registry;
 mod settings;
 
-pub use embedder::Embedder;
+pub use embedder::{Embedder, Embedding};
 pub use generator::Generator;
 pub use info::{Kind, ModelInfo};
 pub use registry::{Loaded, Models, ModelsOptions};
