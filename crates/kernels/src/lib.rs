@@ -6,6 +6,7 @@
 //! **Architecture invariant:** a kernel's result never depends on the path that was chosen.
 
 pub mod allocator;
+pub mod distance;
 pub mod encode;
 pub mod gradient;
 pub mod histogram;

@@ -53,7 +53,7 @@ pub struct ModelInfo {
     #[serde(default)]
     pub name: String,
     /// Its name and version in the catalog; `None` for one that was given to the server.
-    #[serde(skip)]
+    #[serde(with = "catalog_name")]
     pub catalog: Option<(ModelName, u64)>,
     /// What it does.
     pub kind: Kind,
@@ -140,6 +140,24 @@ impl ModelInfo {
                 self.name, self.source
             ),
         ))
+    }
+}
+
+/// Name and version as a list of three.
+mod catalog_name {
+    use lakemill_lake::ModelName;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Parts = Option<(String, String, u64)>;
+
+    pub(super) fn serialize<S: Serializer>(name: &Option<(ModelName, u64)>, to: S) -> Result<S::Ok, S::Error> {
+        let parts: Parts = name.as_ref().map(|(name, at)| (name.namespace.clone(), name.model.clone(), *at));
+        parts.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(ModelName, u64)>, D::Error> {
+        let parts = Parts::deserialize(from)?;
+        Ok(parts.map(|(namespace, model, at)| (ModelName::new(namespace, model), at)))
     }
 }
 

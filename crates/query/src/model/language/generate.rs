@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lakemill_llm::{Completion, Request, batch};
-use lakemill_model::chat::Message;
+use lakemill_model::chat::{Conversation, Message};
 
 use super::progress::{Counts, Tokens};
 use super::resume::Finished;
@@ -43,25 +43,30 @@ struct Distinct<'a> {
     prompts: Vec<&'a str>,
     /// For each row, its place in `prompts`; `None` where there is no prompt.
     places: Vec<Option<usize>>,
+    /// Rows of each prompt.
+    rows: Vec<u64>,
 }
 
 impl<'a> Distinct<'a> {
     fn new(rows: &[Option<&'a str>], fold: bool) -> Self {
         let mut prompts: Vec<&str> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut counts: Vec<u64> = Vec::new();
         let places = rows
             .iter()
             .map(|row| {
                 let prompt = (*row)?;
                 if let Some(place) = known.get(prompt).filter(|_| fold) {
+                    counts[*place] += 1;
                     return Some(*place);
                 }
                 known.insert(prompt, prompts.len());
                 prompts.push(prompt);
+                counts.push(1);
                 Some(prompts.len() - 1)
             })
             .collect();
-        Self { prompts, places }
+        Self { prompts, places, rows: counts }
     }
 }
 
@@ -82,6 +87,8 @@ pub(super) fn generate(
     let mut answers: Vec<Option<Arc<Answer>>> =
         distinct.prompts.iter().map(|prompt| finished.and_then(|finished| finished.get(prompt))).collect();
     let resumed = answers.iter().flatten().count();
+    let known = answers.iter().zip(&distinct.rows).filter(|(answer, _)| answer.is_some());
+    watch.rows(known.map(|(_, rows)| rows).sum());
     let (mut requests, mut places) = (Vec::new(), Vec::new());
     for (place, prompt) in distinct.prompts.iter().enumerate().filter(|(place, _)| answers[*place].is_none()) {
         match request(generator, task, &generation, prompt) {
@@ -138,10 +145,11 @@ fn request(generator: &Generator, task: &Task, generation: &Generation, prompt: 
     let text = task.instruct(prompt);
     let tokens = match generator.chat_template().filter(|_| generation.chat) {
         Some(template) => {
-            let system = generation.system_prompt.as_deref().map(Message::system);
-            let messages: Vec<Message> = system.into_iter().chain([Message::user(text)]).collect();
-            let rendered = template.render(&messages, None, true)?;
-            generator.tokenizer().encode(&rendered, false)?
+            let system = generation.system_prompt.as_deref().map(|system| Message::new("system", system));
+            let messages: Vec<Message> = system.into_iter().chain([Message::new("user", text)]).collect();
+            let conversation =
+                Conversation { messages: &messages, add_generation_prompt: true, ..Conversation::default() };
+            template.prompt(generator.tokenizer(), &conversation)?
         }
         None => {
             let text = match &generation.system_prompt {
@@ -188,6 +196,7 @@ impl batch::Observer for Observer<'_> {
             self.failed.get_or_insert(error);
         }
         self.answers[place] = Some(answer);
+        self.watch.rows(self.distinct.rows[place]);
     }
 
     fn progress(&mut self, progress: &batch::Progress) {

@@ -47,6 +47,20 @@ impl LanguageHandle {
         self.info.catalog.as_ref().map_or(0, |(_, version)| *version)
     }
 
+    /// Said of it where a predictive model is needed.
+    pub(crate) fn no_prediction(&self) -> Error {
+        let (kind, function) = (self.info.kind.as_str(), self.function());
+        Error::invalid(format!("model {} is of type {kind}, which predicts no label; {function} takes it", self.info.name))
+    }
+
+    /// The relation that takes it.
+    fn function(&self) -> &'static str {
+        match self.info.kind {
+            Kind::Language => "ML.GENERATE_TEXT",
+            Kind::Embedding => "ML.GENERATE_EMBEDDING",
+        }
+    }
+
     /// Whether it is of the kind that `function` needs.
     ///
     /// # Errors
@@ -60,10 +74,7 @@ impl LanguageHandle {
             kind.as_str(),
             self.info.name,
             self.info.kind.as_str(),
-            match self.info.kind {
-                Kind::Language => "ML.GENERATE_TEXT",
-                Kind::Embedding => "ML.GENERATE_EMBEDDING",
-            }
+            self.function()
         )))
     }
 }
