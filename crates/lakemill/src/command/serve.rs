@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
-use lakemill_query::Confinement;
+use lakemill_query::{Confinement, Session};
 use lakemill_server::{AdmissionLimits, Auth, Server, ServerOptions, StatementLimits, TlsFiles};
 use tokio::runtime::Builder;
 
-use crate::cli::{AuthChoice, GlobalArgs, ServeArgs};
+use super::language;
+use crate::cli::{AuthChoice, GlobalArgs, NamedModel, ServeArgs};
 use crate::engine::Engine;
 use crate::failure::{Problem, SERVING_THREAD};
+use crate::interrupt::CancelFlag;
 
 /// Threads that connections are served on. They wait more than they work: statements have threads of their own.
 const SERVING_THREADS_MAX: usize = 4;
@@ -32,6 +34,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
         .build()
         .context("cannot start threads")?;
     let flag = engine.interrupts().arm();
+    let models = engine.block_on(named_models(&session, &args.model, &flag).boxed_local())?;
     serving.block_on(async {
         let server = Server::bind(session, work, options(global, args)).await?;
         let addresses = server.addresses();
@@ -42,11 +45,24 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
         for (name, address) in addresses {
             writeln!(out, "{name} {address}")?;
         }
+        for NamedModel { name, source } in models {
+            writeln!(out, "model {name} {source}")?;
+        }
         out.flush()?;
         drop(out);
         server.serve(async move { flag.wait().await }).await?;
         Ok(0)
     })
+}
+
+/// Gives the session the language models that it serves beside the lake's. Their files are fetched now, so that what is
+/// wrong with them is said before anybody asks; they are loaded when somebody does.
+async fn named_models<'a>(session: &Session, models: &'a [NamedModel], flag: &CancelFlag) -> Result<&'a [NamedModel]> {
+    for NamedModel { name, source } in models {
+        let info = language::inspect(name, source, None, flag).await?;
+        session.language().add(info)?;
+    }
+    Ok(models)
 }
 
 fn options(global: &GlobalArgs, args: &ServeArgs) -> ServerOptions {
