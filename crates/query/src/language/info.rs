@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lakemill_lake::ModelName;
 use lakemill_model::files::{ModelFiles, Purpose};
-use lakemill_model::source::Source;
+use lakemill_model::source::{Cache, Source};
 use serde::{Deserialize, Serialize};
 
 use super::LoadSettings;
@@ -77,7 +77,7 @@ pub struct ModelInfo {
 impl ModelInfo {
     /// Whether a source is a path of this machine.
     pub fn is_local(source: &str) -> bool {
-        !source.contains("://")
+        !source.contains("://") || source.starts_with("file://")
     }
 
     /// Fetches the files of `source` where they are not there yet, and finds out what they are. `progress` is told the
@@ -93,7 +93,8 @@ impl ModelInfo {
         settings: LoadSettings,
         progress: &mut dyn FnMut(u64, Option<u64>),
     ) -> Result<Self> {
-        let path = fetch(source, progress)?;
+        let source = parsed(source)?;
+        let path = fetch(&source, progress)?;
         let files = ModelFiles::open(&path)?;
         let found = Kind::from(files.purpose()?);
         if let Some(kind) = kind.filter(|kind| *kind != found) {
@@ -113,7 +114,7 @@ impl ModelInfo {
             name: name.to_owned(),
             catalog: None,
             kind: found,
-            source: source.to_owned(),
+            source: source.to_string(),
             hash,
             bytes,
             details,
@@ -127,7 +128,7 @@ impl ModelInfo {
     /// # Errors
     /// NotFound, Unavailable: they cannot be had. Data: they are others.
     pub(super) fn files(&self) -> Result<PathBuf> {
-        let path = fetch(&self.source, &mut |_, _| {})?;
+        let path = fetch(&parsed(&self.source)?, &mut |_, _| {})?;
         let (hash, _) = digest(&path)?;
         if hash == self.hash {
             return Ok(path);
@@ -161,8 +162,22 @@ mod catalog_name {
     }
 }
 
-fn fetch(source: &str, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<PathBuf> {
-    Ok(Source::parse(source)?.fetch(progress)?)
+fn fetch(source: &Source, progress: &mut dyn FnMut(u64, Option<u64>)) -> Result<PathBuf> {
+    let mut told = |fetched: lakemill_model::source::Progress<'_>| progress(fetched.bytes_done, fetched.bytes_total);
+    Ok(Cache::from_env()?.pull(source, &mut told)?)
+}
+
+/// The source with a path that means the same in every folder.
+fn parsed(source: &str) -> Result<Source> {
+    match Source::parse(source)? {
+        Source::Path(path) => {
+            let absolute = std::path::absolute(&path).map_err(|error| {
+                Error::invalid(format!("'{}' is no path: {error}", path.display())).with_source(error)
+            })?;
+            Ok(Source::Path(absolute))
+        }
+        other => Ok(other),
+    }
 }
 
 fn details(files: &ModelFiles) -> Result<Vec<(String, String)>> {
