@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::block::BlockName;
 use crate::guidance::{Guide, Guides};
-use crate::{Error, Request, Result, Sampling, Vocabulary};
+use crate::queue::{Queue, Seat};
+use crate::{EngineOptions, Error, Request, RequestId, Result, Sampling, Vocabulary};
 
 /// What an engine can take.
 #[derive(Debug)]
@@ -19,11 +20,14 @@ pub(crate) struct Checker {
     /// Which of the two it is.
     pub(crate) limited_by: &'static str,
     pub(crate) sequences_max: usize,
+    pub(crate) queue: Arc<Queue>,
 }
 
-/// A request that can be served.
+/// A request that can be served, with its place in the queue.
 #[derive(Debug)]
 pub(crate) struct Checked {
+    pub(crate) id: RequestId,
+    pub(crate) seat: Seat,
     pub(crate) request: Arc<Request>,
     pub(crate) guide: Option<Guide>,
     pub(crate) names: Vec<BlockName>,
@@ -32,7 +36,9 @@ pub(crate) struct Checked {
 }
 
 impl Checker {
-    pub(crate) fn new(vocabulary: &Arc<dyn Vocabulary>, context: usize, slots: usize, sequences_max: usize) -> Self {
+    /// `slots` is how many tokens the blocks can hold.
+    pub(crate) fn new(vocabulary: &Arc<dyn Vocabulary>, context: usize, slots: usize, options: &EngineOptions) -> Self {
+        let sequences_max = options.sequences_max.min(options.step_tokens);
         let limited_by = if context <= slots { "the model's context" } else { "the memory for keys and values" };
         Self {
             guides: Guides::new(Arc::clone(vocabulary)),
@@ -40,12 +46,15 @@ impl Checker {
             tokens_max: context.min(slots),
             limited_by,
             sequences_max,
+            queue: Arc::new(Queue::new(options.waiting_max, sequences_max)),
         }
     }
 
     /// # Errors
-    /// Names the parameter and what would be right.
+    /// Exhausted where the queue is full; invalid where the request cannot be served: names the parameter and what would be right.
     pub(crate) fn check(&self, request: Request) -> Result<Checked> {
+        // First, because it costs nothing: an overloaded service must refuse cheaply.
+        let (id, seat) = self.queue.sit()?;
         self.check_prompt(&request)?;
         check_sampling(&request.sampling, self.vocabulary)?;
         self.check_rest(&request)?;
@@ -53,7 +62,7 @@ impl Checker {
         let mut names = Vec::new();
         BlockName::extend(&mut names, request.cache_scope, &request.prompt);
         let wanted = request.prompt.len().saturating_add(request.max_tokens.unwrap_or(usize::MAX));
-        Ok(Checked { guide, names, tokens_max: wanted.min(self.tokens_max), request: Arc::new(request) })
+        Ok(Checked { id, seat, guide, names, tokens_max: wanted.min(self.tokens_max), request: Arc::new(request) })
     }
 
     fn check_prompt(&self, request: &Request) -> Result<()> {
@@ -71,7 +80,9 @@ impl Checker {
             request.prompt.iter().enumerate().find(|(_, token)| **token as usize >= self.vocabulary)
         {
             let most = self.vocabulary - 1;
-            return wrong(format!("token {token} at {at} of the prompt is not in the vocabulary, which ends at {most}"));
+            return wrong(format!(
+                "token {token} at {at} of the prompt is not in the vocabulary, which ends at {most}"
+            ));
         }
         Ok(())
     }
@@ -96,7 +107,10 @@ impl Checker {
         ] {
             if let Some(asked) = asked.filter(|asked| *asked > Request::LOG_PROBABILITIES_MAX) {
                 let most = Request::LOG_PROBABILITIES_MAX;
-                return wrong(name, format!("{asked} most probable tokens were asked for; at most {most} are reported"));
+                return wrong(
+                    name,
+                    format!("{asked} most probable tokens were asked for; at most {most} are reported"),
+                );
             }
         }
         if request.priority.abs() > Request::PRIORITY_MAX {
@@ -131,7 +145,10 @@ fn check_sampling(sampling: &Sampling, vocabulary: usize) -> Result<()> {
     let count = sampling.logit_bias.len();
     if count > Sampling::LOGIT_BIASES_MAX {
         let most = Sampling::LOGIT_BIASES_MAX;
-        return Err(Error::parameter("logit_bias", format!("{count} logit biases were given; at most {most} are allowed")));
+        return Err(Error::parameter(
+            "logit_bias",
+            format!("{count} logit biases were given; at most {most} are allowed"),
+        ));
     }
     for (token, bias) in &sampling.logit_bias {
         if *token as usize >= vocabulary || !(-100.0..=100.0).contains(bias) {

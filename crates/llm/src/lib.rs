@@ -15,14 +15,23 @@
 //! - Every queue is bounded, and an idle engine holds no block in use ([`Engine::check_invariants`]).
 
 pub mod batch;
+mod block;
+mod check;
 mod engine;
 mod error;
 mod event;
+mod guidance;
 mod options;
+mod queue;
 mod request;
 mod runner;
+mod sampling;
+mod scheduler;
+mod sequence;
 mod service;
+mod speculation;
 mod statistics;
+mod stop;
 mod vocabulary;
 
 pub use engine::Engine;

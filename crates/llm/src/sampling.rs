@@ -9,7 +9,7 @@ mod probability;
 use ahash::AHashMap;
 use lakemill_base::SplitMix64;
 
-pub(crate) use probability::{log_probability, log_sum_exp};
+pub(crate) use probability::log_probability;
 
 use crate::{Error, Request, Result, Sampling};
 
@@ -135,7 +135,10 @@ mod tests {
         for (i, measured) in measured.iter().enumerate() {
             let expected = (i as f64).exp() / sum;
             // Four standard deviations of a frequency over 40,000 draws.
-            assert!((measured - expected).abs() < 4.0 * (expected * (1.0 - expected) / 40_000.0).sqrt(), "{i}: {measured}");
+            assert!(
+                (measured - expected).abs() < 4.0 * (expected * (1.0 - expected) / 40_000.0).sqrt(),
+                "{i}: {measured}"
+            );
         }
     }
 

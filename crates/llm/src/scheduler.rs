@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use ahash::AHashMap;
 use lakemill_model::BLOCK_TOKENS;
 
+use crate::EngineOptions;
 use crate::block::Blocks;
 use crate::sequence::{Place, Sequence, SequenceId};
-use crate::EngineOptions;
 
 /// The most tokens of a chunk that wants logits for each token: `[tokens, vocabulary]` of 32-bit numbers stay below
 /// 80 MB for a vocabulary of 150,000.
@@ -283,9 +283,10 @@ impl Scheduler {
             return false;
         }
         let Some(wanted) = waiting.names.get(found) else { return false };
-        self.running.iter().filter_map(|place| sequences.get(&place.id)).any(|running| {
-            running.computed < (found + 1) * BLOCK_TOKENS && running.names.get(found) == Some(wanted)
-        })
+        self.running
+            .iter()
+            .filter_map(|place| sequences.get(&place.id))
+            .any(|running| running.computed < (found + 1) * BLOCK_TOKENS && running.names.get(found) == Some(wanted))
     }
 
     /// Takes note that a sequence's next `tokens` have been computed, and publishes the blocks that they filled.

@@ -60,6 +60,8 @@ pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) tokens: Vec<u32>,
     pub(crate) log_probabilities: Vec<TokenLogProbability>,
+    /// Of `tokens`, those of the last step.
+    pub(crate) fresh: usize,
     /// When tokens came last, in the clock's milliseconds.
     pub(crate) last_ms: Option<i64>,
 }

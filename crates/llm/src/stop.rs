@@ -98,7 +98,10 @@ mod tests {
         let euro = "€".as_bytes();
         assert_eq!(run(&[b"a", &euro[..1], &euro[1..2], &euro[2..], b"b"], &[]).0, ["a", "", "", "€", "b", ""]);
         let stops = ["END".to_owned()];
-        assert_eq!(run(&[b"xE", b"N", b"E", b"ND", b"y"], &stops), (vec!["x".into(), "".into(), "EN".into(), "".into()], Some(0)));
+        assert_eq!(
+            run(&[b"xE", b"N", b"E", b"ND", b"y"], &stops),
+            (vec!["x".into(), "".into(), "EN".into(), "".into()], Some(0))
+        );
         assert_eq!(run(&[b"xEN"], &stops).0.concat(), "xEN");
         assert_eq!(run(&[b"\xff\xe2", b"a"], &[]).0.concat(), "\u{fffd}\u{fffd}a");
     }

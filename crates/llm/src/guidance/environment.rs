@@ -54,9 +54,8 @@ impl TokenizerEnv for Environment {
     }
 
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<u32> {
-        let encode = |text: &str| {
-            self.vocabulary.encode(text).unwrap_or_else(|| self.trie.greedy_tokenize(text.as_bytes()))
-        };
+        let encode =
+            |text: &str| self.vocabulary.encode(text).unwrap_or_else(|| self.trie.greedy_tokenize(text.as_bytes()));
         self.trie.tokenize_with_greedy_fallback(bytes, encode)
     }
 

@@ -12,13 +12,7 @@ const TEMPERATURE_MIN: f32 = 1e-5;
 const STRETCH: usize = 256;
 
 /// The token at `uniform` in [0, 1) of the filtered distribution; `None` only by rounding.
-pub(super) fn draw(
-    sampling: &Sampling,
-    logits: &[f32],
-    max: f32,
-    uniform: f64,
-    scratch: &mut Scratch,
-) -> Option<u32> {
+pub(super) fn draw(sampling: &Sampling, logits: &[f32], max: f32, uniform: f64, scratch: &mut Scratch) -> Option<u32> {
     let scale = 1.0 / sampling.temperature.max(TEMPERATURE_MIN);
     if sampling.top_k > 0 && sampling.top_k < logits.len() {
         largest(logits, sampling.top_k, &mut scratch.candidates);
