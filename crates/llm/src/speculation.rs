@@ -32,7 +32,7 @@ impl Drafter {
             return Vec::new();
         }
         let most = if self.length == 0 { most } else { most.min(self.length) };
-        look_up(tokens, most).to_vec()
+        look_up(tokens, most)
     }
 
     /// Learns how many of `drafted` tokens were confirmed. `most` is the longest draft allowed.
@@ -54,25 +54,18 @@ impl Drafter {
     }
 }
 
-/// The tokens that followed the latest earlier occurrence of the longest possible run of last tokens.
-fn look_up(tokens: &[u32], most: usize) -> &[u32] {
-    if most == 0 {
-        return &[];
-    }
+/// The tokens that followed the latest earlier occurrence of the longest possible run of last tokens; where they reach
+/// the end, they begin again, as the text seems to.
+fn look_up(tokens: &[u32], most: usize) -> Vec<u32> {
     let tokens = &tokens[tokens.len().saturating_sub(WINDOW)..];
-    for run in (RUN_MIN..=RUN_MAX).rev() {
-        if tokens.len() <= run {
-            continue;
-        }
-        let (before, last) = tokens.split_at(tokens.len() - run);
+    for run in (RUN_MIN..=RUN_MAX).rev().filter(|run| tokens.len() > *run) {
+        let last = &tokens[tokens.len() - run..];
         // The run's own place is no earlier occurrence, but one may overlap it.
         if let Some(at) = tokens[..tokens.len() - 1].windows(run).rposition(|window| window == last) {
-            debug_assert!(at < before.len());
-            let follows = &tokens[at + run..];
-            return &follows[..follows.len().min(most)];
+            return tokens[at + run..].iter().copied().cycle().take(most).collect();
         }
     }
-    &[]
+    Vec::new()
 }
 
 #[cfg(test)]
@@ -83,7 +76,8 @@ mod tests {
     fn continues_the_latest_longest_occurrence() {
         assert_eq!(look_up(&[1, 2, 3, 4, 9, 2, 3, 5, 1, 2, 3], 8), [4, 9, 2, 3, 5, 1, 2, 3]);
         assert_eq!(look_up(&[7, 2, 3, 4, 9, 2, 3, 5, 8, 2, 3], 2), [5, 8]);
-        assert_eq!(look_up(&[6, 6, 6, 6, 6], 3), [6]);
+        assert_eq!(look_up(&[6, 6, 6, 6, 6], 3), [6, 6, 6]);
+        assert_eq!(look_up(&[9, 6, 7, 6, 7], 3), [6, 7, 6]);
         assert_eq!(look_up(&[1, 2, 3, 4], 3), [0; 0]);
         assert_eq!(look_up(&[1], 3), [0; 0]);
     }
