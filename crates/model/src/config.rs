@@ -4,6 +4,9 @@
 //! what follows can multiply them without fear. What the configuration leaves open is seen in the weights: biases of
 //! q, k and v (Qwen2) and their norms (Qwen3) are there when their tensors are.
 
+mod gguf;
+pub(crate) mod json;
+
 use crate::error::{Error, Result};
 
 /// The most layers of a model: models that are published have fewer than 200.
@@ -166,4 +169,21 @@ fn positive(what: &str, value: f32) -> Result<()> {
         return Ok(());
     }
     Err(Error::data(format!("the model's {what} is {value}; it must be above 0")))
+}
+
+/// Elements of a head where the configuration gives none.
+fn head_width(width: usize, heads: usize) -> Result<usize> {
+    match width.checked_div(heads) {
+        Some(head_width) if width.is_multiple_of(heads) => Ok(head_width),
+        _ => Err(Error::data(format!("the model's width {width} does not divide among its {heads} heads"))),
+    }
+}
+
+fn unknown_family<'a>(family: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.collect();
+    Error::data(format!("the model's architecture is '{family}'; those that can be run are {}", known.join(", ")))
+}
+
+fn unknown_scaling(kind: &str) -> Error {
+    Error::data(format!("the model's rope scaling is '{kind}'; those that can be run are linear, llama3 and yarn"))
 }
