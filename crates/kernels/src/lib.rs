@@ -9,5 +9,6 @@ pub mod allocator;
 pub mod encode;
 pub mod gradient;
 pub mod histogram;
+pub mod map;
 pub mod partition;
 pub mod score;
