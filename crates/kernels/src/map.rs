@@ -2,6 +2,8 @@
 //!
 //! Stands here because a map is unsafe by nature. What reads the bytes is elsewhere and safe.
 
+#![expect(unsafe_code, reason = "a map of a file is unsafe by nature")]
+
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
