@@ -1,12 +1,16 @@
 //! Language-model weights, forward pass, tokenizer and chat templates.
 
+pub mod chat;
 pub mod config;
 mod error;
+pub mod files;
 pub mod gguf;
 pub mod safetensors;
 pub mod tokenizer;
 pub mod weights;
 
+pub use chat::{ChatTemplate, Conversation, Message};
 pub use config::Architecture;
 pub use error::{Error, Result};
+pub use files::ModelFiles;
 pub use tokenizer::Tokenizer;

@@ -7,7 +7,7 @@
 
 mod bytes;
 mod gguf;
-mod special;
+pub(crate) mod special;
 
 use std::collections::BTreeSet;
 use std::path::Path;
