@@ -93,7 +93,9 @@ impl ChatTemplate {
         }
         let texts = file.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
         let mut tokens = BTreeMap::new();
-        for (name, key) in [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")] {
+        for (name, key) in
+            [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")]
+        {
             let id = file.integer(&format!("tokenizer.ggml.{key}_token_id"))?.and_then(|id| usize::try_from(id).ok());
             if let Some(text) = id.and_then(|id| texts.get(id)) {
                 tokens.insert(name.to_owned(), (*text).to_owned());
@@ -187,7 +189,8 @@ impl ChatTemplate {
     }
 
     fn variables(&self, conversation: &Conversation<'_>, text: impl Fn(&str) -> String) -> Result<Value> {
-        let mut messages = serde_json::to_value(conversation.messages).map_err(|error| Error::invalid(error.to_string()))?;
+        let mut messages =
+            serde_json::to_value(conversation.messages).map_err(|error| Error::invalid(error.to_string()))?;
         messages.as_array_mut().into_iter().flatten().for_each(parse_arguments);
         map_texts(&mut messages, &text);
         let mut tools = conversation.tools.cloned().unwrap_or(Json::Null);

@@ -127,7 +127,10 @@ impl Architecture {
                 self.heads, self.kv_heads
             )));
         }
-        if self.rope.dimensions == 0 || self.rope.dimensions > self.head_width || !self.rope.dimensions.is_multiple_of(2) {
+        if self.rope.dimensions == 0
+            || self.rope.dimensions > self.head_width
+            || !self.rope.dimensions.is_multiple_of(2)
+        {
             return Err(Error::data(format!(
                 "the model rotates {} elements of a head; it must be an even number up to {}",
                 self.rope.dimensions, self.head_width

@@ -39,7 +39,10 @@ impl Gguf {
             return Err(Error::data(format!("the model has {parts} parts; at most {PARTS_MAX} can be read")));
         }
         if parts > 1 && model.integer("split.no")?.unwrap_or(0) != 0 {
-            return Err(Error::invalid(format!("'{}' is not the first of {parts} parts; name the first", path.display())));
+            return Err(Error::invalid(format!(
+                "'{}' is not the first of {parts} parts; name the first",
+                path.display()
+            )));
         }
         for part in 2..=parts {
             model.add(map(&sibling(path, part, parts)?)?)?;
@@ -172,7 +175,10 @@ fn sibling(path: &Path, part: u64, parts: u64) -> Result<PathBuf> {
     let suffix = |number: u64| format!("-{number:05}-of-{parts:05}.gguf");
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Some(stem) = name.strip_suffix(&suffix(1)) else {
-        return Err(Error::invalid(format!("the first of {parts} parts must be named '..{}', not '{name}'", suffix(1))));
+        return Err(Error::invalid(format!(
+            "the first of {parts} parts must be named '..{}', not '{name}'",
+            suffix(1)
+        )));
     };
     Ok(path.with_file_name(format!("{stem}{}", suffix(part))))
 }

@@ -6,6 +6,7 @@ mod error;
 pub mod files;
 pub mod gguf;
 pub mod safetensors;
+pub mod source;
 pub mod tokenizer;
 pub mod weights;
 
@@ -13,4 +14,5 @@ pub use chat::{ChatTemplate, Conversation, Message};
 pub use config::Architecture;
 pub use error::{Error, Result};
 pub use files::ModelFiles;
+pub use source::{Cache, CachedModel, Progress, Source};
 pub use tokenizer::Tokenizer;

@@ -221,7 +221,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     match found.len() {
         0 => Err(Error::not_found(format!("the folder '{}' has no safetensors file", folder.display()))),
         1 => Ok(found),
-        count => Err(Error::invalid(format!("the folder '{}' has {count} safetensors files and no {INDEX}", folder.display()))),
+        count => Err(Error::invalid(format!(
+            "the folder '{}' has {count} safetensors files and no {INDEX}",
+            folder.display()
+        ))),
     }
 }
 

@@ -206,5 +206,6 @@ fn cannot_encode(error: tokenizers::Error) -> Error {
 
 /// A part of a tokenizer, from the JSON that tokenizer.json would have for it.
 fn part<T: serde::de::DeserializeOwned>(json: Value) -> Result<T> {
-    serde_json::from_value(json).map_err(|error| Error::internal(format!("a part of the tokenizer is malformed: {error}")))
+    serde_json::from_value(json)
+        .map_err(|error| Error::internal(format!("a part of the tokenizer is malformed: {error}")))
 }

@@ -23,7 +23,9 @@ impl<'a> Fields<'a> {
 
     /// The whole number of `name`.
     pub(crate) fn integer(self, name: &str) -> Result<Option<usize>> {
-        self.read(name, "a whole number", |value| value.as_u64().map(|value| usize::try_from(value).unwrap_or(usize::MAX)))
+        self.read(name, "a whole number", |value| {
+            value.as_u64().map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+        })
     }
 
     /// The number of `name`.
@@ -129,7 +131,9 @@ fn scaling(fields: Fields<'_>, context_tokens: usize) -> Result<RopeScaling> {
         None => fields.text("type")?.unwrap_or("default"),
     };
     let required = |name: &str| {
-        fields.float(name)?.ok_or_else(|| Error::data(format!("the rope scaling '{kind}' of config.json has no '{name}'")))
+        fields
+            .float(name)?
+            .ok_or_else(|| Error::data(format!("the rope scaling '{kind}' of config.json has no '{name}'")))
     };
     match kind {
         "default" => Ok(RopeScaling::None),

@@ -148,7 +148,9 @@ impl TensorEntry {
             return Err(Error::tensor(
                 &self.name,
                 start,
-                format!("it ends at byte {end}, but the file has {file_bytes}; the file is cut short, so fetch it again"),
+                format!(
+                    "it ends at byte {end}, but the file has {file_bytes}; the file is cut short, so fetch it again"
+                ),
             ));
         }
         let shape = self.dimensions.iter().rev().map(|length| *length as usize).collect();
@@ -159,16 +161,15 @@ impl TensorEntry {
         let block = format.block_elements() as u64;
         let columns = self.dimensions[0];
         if columns == 0 || !columns.is_multiple_of(block) {
-            return Err(self.error(format!(
-                "its rows have {columns} elements; {} needs whole blocks of {block}",
-                format.name()
-            )));
+            return Err(self
+                .error(format!("its rows have {columns} elements; {} needs whole blocks of {block}", format.name())));
         }
         let row_bytes = (columns / block).checked_mul(format.block_bytes() as u64);
         let bytes = self.dimensions[1..].iter().try_fold(row_bytes, |bytes, length| {
             if *length == 0 { None } else { Some(bytes.and_then(|bytes| bytes.checked_mul(*length))) }
         });
-        let elements = self.dimensions.iter().try_fold(1usize, |all, length| all.checked_mul(usize::try_from(*length).ok()?));
+        let elements =
+            self.dimensions.iter().try_fold(1usize, |all, length| all.checked_mul(usize::try_from(*length).ok()?));
         match (bytes.flatten(), elements) {
             (Some(bytes), Some(_)) if isize::try_from(bytes).is_ok() => Ok(bytes),
             _ => Err(self.error(format!("its dimensions {:?} are empty or beyond every file", self.dimensions))),
@@ -226,7 +227,10 @@ impl<'a> Cursor<'a> {
             return Err(Error::data(format!("the file says it has {count} {what}; there can be at most {most}")));
         }
         if count * bytes_min > self.left() as u64 {
-            return Err(Error::data(format!("the file says it has {count} {what}, but only {} bytes are left", self.left())));
+            return Err(Error::data(format!(
+                "the file says it has {count} {what}, but only {} bytes are left",
+                self.left()
+            )));
         }
         Ok(count)
     }
@@ -273,7 +277,10 @@ impl<'a> Cursor<'a> {
         let kind = self.kind(key)?;
         let count = self.u64(&what)?;
         if count.checked_mul(kind.bytes() as u64).is_none_or(|bytes| bytes > self.left() as u64) {
-            return Err(Error::data(format!("{what} says it has {count} elements, but only {} bytes are left", self.left())));
+            return Err(Error::data(format!(
+                "{what} says it has {count} elements, but only {} bytes are left",
+                self.left()
+            )));
         }
         let start = self.position;
         match kind {

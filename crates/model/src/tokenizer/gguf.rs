@@ -26,7 +26,8 @@ const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 /// Llama 3's: contractions in any case, at most three digits together, lines apart.
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Qwen2's: as Llama 3's with every digit alone.
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Mistral's Tekken: words split where the case changes.
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -133,7 +134,8 @@ impl<'a> Vocabulary<'a> {
             let texts = self.texts.iter().zip(&self.types).filter(move |(_, known)| **known == kind);
             texts.map(move |(text, _)| AddedToken::from(*text, special).normalized(false)).collect::<Vec<_>>()
         };
-        let wrong = |error: tokenizers::Error| Error::data(format!("the tokenizer's special tokens are malformed: {error}"));
+        let wrong =
+            |error: tokenizers::Error| Error::data(format!("the tokenizer's special tokens are malformed: {error}"));
         tokenizer.add_special_tokens(of(CONTROL, true)).map_err(wrong)?;
         tokenizer.add_tokens(of(USER_DEFINED, false)).map_err(wrong)?;
         Ok(())
@@ -155,7 +157,9 @@ fn byte_level(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers::To
     let mut pairs = Vec::with_capacity(merges.len());
     for merge in merges {
         let Some((left, right)) = merge.split_once(' ') else {
-            return Err(Error::data(format!("the tokenizer's merge '{merge}' must be two tokens with a space between")));
+            return Err(Error::data(format!(
+                "the tokenizer's merge '{merge}' must be two tokens with a space between"
+            )));
         };
         pairs.push((left.to_owned(), right.to_owned()));
     }
@@ -266,11 +270,8 @@ fn word_piece(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers::To
         Some(id) => vocabulary.texts.get(id as usize).copied().unwrap_or("[UNK]"),
         None => "[UNK]",
     };
-    let model = WordPiece::builder()
-        .vocab(ids.collect::<Vocab>())
-        .unk_token(unknown.to_owned())
-        .build()
-        .map_err(malformed)?;
+    let model =
+        WordPiece::builder().vocab(ids.collect::<Vocab>()).unk_token(unknown.to_owned()).build().map_err(malformed)?;
     let mut tokenizer = tokenizers::Tokenizer::new(model);
     let normalizer: NormalizerWrapper = part(json!({
         "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true
@@ -302,10 +303,14 @@ fn surround(
     roles: &Roles,
     tokenizer: &mut tokenizers::Tokenizer,
 ) -> Result<()> {
-    let asked = |name: &str, default: bool| Ok::<_, Error>(file.boolean(&format!("tokenizer.ggml.{name}"))?.unwrap_or(default));
+    let asked =
+        |name: &str, default: bool| Ok::<_, Error>(file.boolean(&format!("tokenizer.ggml.{name}"))?.unwrap_or(default));
     let separator = file.integer("tokenizer.ggml.seperator_token_id")?.and_then(|id| u32::try_from(id).ok());
     let (begin, end) = match kind {
-        "bert" => (roles.begin.or_else(|| tokenizer.token_to_id("[CLS]")), separator.or_else(|| tokenizer.token_to_id("[SEP]"))),
+        "bert" => (
+            roles.begin.or_else(|| tokenizer.token_to_id("[CLS]")),
+            separator.or_else(|| tokenizer.token_to_id("[SEP]")),
+        ),
         _ => (
             roles.begin.filter(|_| asked("add_bos_token", kind == "llama").unwrap_or(false)),
             roles.ends.first().copied().filter(|_| asked("add_eos_token", kind == "t5").unwrap_or(false)),

@@ -65,7 +65,11 @@ impl SpecialTexts {
 /// The control tokens that end a text by their names.
 pub(super) fn known_ends(tokenizer: &tokenizers::Tokenizer) -> Vec<u32> {
     let added = tokenizer.get_added_tokens_decoder();
-    added.iter().filter(|(_, token)| token.special && ENDS.contains(&token.content.as_str())).map(|(id, _)| *id).collect()
+    added
+        .iter()
+        .filter(|(_, token)| token.special && ENDS.contains(&token.content.as_str()))
+        .map(|(id, _)| *id)
+        .collect()
 }
 
 /// The special tokens that the files of `folder` name: generation_config.json, config.json, tokenizer_config.json.
