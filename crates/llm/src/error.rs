@@ -93,3 +93,9 @@ impl Error {
         matches!(&*self.0, Detail::Cancelled)
     }
 }
+
+impl From<lakemill_model::Error> for Error {
+    fn from(error: lakemill_model::Error) -> Self {
+        Self::other(error.kind(), error.to_string())
+    }
+}

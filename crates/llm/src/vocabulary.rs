@@ -1,5 +1,7 @@
 //! What the engine needs to know of a tokenizer.
 
+use lakemill_model::Tokenizer;
+
 /// The tokens of a model, as bytes.
 pub trait Vocabulary: Send + Sync {
     /// Token ids are below this number. A model may score more (padding of its head); those are never sampled.
@@ -18,4 +20,29 @@ pub trait Vocabulary: Send + Sync {
     /// The tokens of `text` as the model was trained to see them in the middle of a text, with no special ones;
     /// `None` where the tokenizer cannot say. Guidance forces runs of text by it.
     fn encode(&self, text: &str) -> Option<Vec<u32>>;
+}
+
+impl Vocabulary for Tokenizer {
+    fn size(&self) -> usize {
+        self.vocabulary()
+    }
+
+    fn token_bytes(&self, token: u32) -> Vec<u8> {
+        self.bytes_of(token).to_vec()
+    }
+
+    fn is_end(&self, token: u32) -> bool {
+        self.end_of_text().contains(&token)
+    }
+
+    fn is_special(&self, token: u32) -> bool {
+        Tokenizer::is_special(self, token)
+    }
+
+    fn encode(&self, text: &str) -> Option<Vec<u32>> {
+        let tokens = Tokenizer::encode(self, text, false).ok()?;
+        // A tokenizer that puts a space before every text cannot say how a text goes on.
+        let bytes = tokens.iter().flat_map(|token| self.bytes_of(*token));
+        bytes.eq(text.as_bytes()).then_some(tokens)
+    }
 }
