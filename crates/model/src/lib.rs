@@ -1,1 +1,20 @@
 //! Language-model weights, forward pass, tokenizer and chat templates.
+
+pub mod chat;
+pub mod config;
+mod error;
+pub mod files;
+pub mod gguf;
+pub mod safetensors;
+pub mod source;
+mod step;
+pub mod tokenizer;
+pub mod weights;
+
+pub use chat::{ChatTemplate, Conversation, Message};
+pub use config::Architecture;
+pub use error::{Error, Result};
+pub use files::ModelFiles;
+pub use source::{Cache, CachedModel, Progress, Source};
+pub use step::{BLOCK_TOKENS, Chunk};
+pub use tokenizer::Tokenizer;
