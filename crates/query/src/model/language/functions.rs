@@ -327,7 +327,7 @@ fn extract(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
 fn replace(expr: Expr, below: &mut LogicalPlan) -> DataFusionResult<Transformed<Expr>> {
     let Some((function, prompt)) = AiFunction::of(&expr) else { return Ok(Transformed::no(expr)) };
     let column = expr.schema_name().to_string();
-    let known = below.schema().has_column_with_unqualified_name(&column);
+    let known = below.schema().fields().iter().any(|field| *field.name() == column);
     if !known {
         let task = Arc::new(function.task(column.clone()));
         let node = LanguageNode::new(below.clone(), Arc::clone(&function.handle), task, prompt.clone())?;

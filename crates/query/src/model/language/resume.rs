@@ -15,13 +15,14 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, FixedSizeBinaryArray, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{AsArray, FixedSizeBinaryArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
+use lakemill_base::ErrorKind;
 use lakemill_lake::{GENERATED, Lake};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -205,33 +206,33 @@ async fn read(store: &dyn ObjectStore, folder: &Path) -> Result<HashMap<Digest, 
 
 fn decode(bytes: &[u8], known: &mut HashMap<Digest, Arc<Answer>>) -> Result<()> {
     for batch in FileReader::try_new(std::io::Cursor::new(bytes), None)? {
-        let batch = batch?;
-        let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| Error::new(lakemill_base::ErrorKind::Data, format!("no '{name}'")))
-        };
-        let digests = column("prompt")?.as_fixed_size_binary_opt().filter(|digests| digests.value_length() == 32);
-        let digests = digests.ok_or_else(|| Error::new(lakemill_base::ErrorKind::Data, "no digests"))?;
-        let (texts, reasons) = (column("text")?.as_string::<i32>(), column("reason")?.as_string::<i32>());
-        let prompt_tokens = column("prompt_tokens")?.as_primitive::<UInt64Type>();
-        let generated_tokens = column("generated_tokens")?.as_primitive::<UInt64Type>();
-        for row in 0..batch.num_rows() {
-            let Ok(digest) = Digest::try_from(digests.value(row)) else { continue };
-            let answer = Answer {
-                text: Some(texts.value(row).to_owned()),
-                status: String::new(),
-                reason: reasons.value(row).to_owned(),
-                prompt_tokens: prompt_tokens.value(row),
-                generated_tokens: generated_tokens.value(row),
-            };
-            known.insert(digest, Arc::new(answer));
-        }
+        add(&batch?, known).ok_or_else(|| Error::new(ErrorKind::Data, "the columns are not those of answers"))?;
     }
     Ok(())
 }
 
+fn add(batch: &RecordBatch, known: &mut HashMap<Digest, Arc<Answer>>) -> Option<()> {
+    let digests = batch.column_by_name("prompt")?.as_fixed_size_binary_opt()?;
+    let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
+    let counts = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>();
+    let (answers, reasons) = (texts("text")?, texts("reason")?);
+    let (prompt_tokens, generated_tokens) = (counts("prompt_tokens")?, counts("generated_tokens")?);
+    for row in 0..batch.num_rows() {
+        let answer = Answer {
+            text: Some(answers.value(row).to_owned()),
+            status: String::new(),
+            reason: reasons.value(row).to_owned(),
+            prompt_tokens: prompt_tokens.value(row),
+            generated_tokens: generated_tokens.value(row),
+        };
+        known.insert(Digest::try_from(digests.value(row)).ok()?, Arc::new(answer));
+    }
+    Some(())
+}
+
 fn unavailable(error: object_store::Error) -> Error {
     let message = format!("finished answers cannot be kept beside the lake: {error}");
-    Error::new(lakemill_base::ErrorKind::Unavailable, message).with_source(error)
+    Error::new(ErrorKind::Unavailable, message).with_source(error)
 }
 
 #[cfg(test)]
