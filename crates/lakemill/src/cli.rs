@@ -398,7 +398,7 @@ pub(crate) struct ReportArgs {
 
 /// Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
 ///
-/// Prints each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
+/// Prints the language models of --model and each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
 /// run have --drain seconds to end. Statements of clients read and write the lake's tables, and no other file of this
 /// machine unless --allow-path names it.
 #[derive(Args, Debug)]
@@ -442,6 +442,14 @@ pub(crate) struct ServeArgs {
     /// Serve a language model beside those of the lake, from a path, hf://.. or pypi://.. (repeatable)
     #[arg(long, value_name = "NAME=SOURCE", value_parser = named_model)]
     pub(crate) model: Vec<NamedModel>,
+
+    /// Answers that a language model makes at a time
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_running: u16,
+
+    /// Requests to a language model that wait; more are refused
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_waiting: u16,
 
     /// Let statements read and write files here too: a folder, or s3://bucket/prefix (repeatable)
     #[arg(long, value_name = "PATH|URL")]

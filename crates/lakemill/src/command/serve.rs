@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::FutureExt;
+use lakemill_query::language::ModelsOptions;
 use lakemill_query::{Confinement, Session};
 use lakemill_server::{AdmissionLimits, Auth, Server, ServerOptions, StatementLimits, TlsFiles};
 use tokio::runtime::Builder;
@@ -24,7 +25,12 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// Serves until a signal comes.
 pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
-    let engine = Engine::confined(global, Some(Confinement::to(&args.allow_path)?))?;
+    let language = ModelsOptions {
+        sequences_max: Some(usize::from(args.max_running)),
+        waiting_max: Some(usize::from(args.max_waiting)),
+        ..ModelsOptions::default()
+    };
+    let engine = Engine::confined(global, Some(Confinement::to(&args.allow_path)?), language)?;
     let work = engine.handle().ok_or_else(|| Problem::invalid("the engine has stopped"))?;
     let session = engine.block_on(async { Ok(engine.lake_session().await?.clone()) }.boxed_local())?;
     let serving = Builder::new_multi_thread()
@@ -42,11 +48,12 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
             return Err(Problem::invalid("nothing is served: --http, --postgres and --flight are all off").into());
         }
         let mut out = io::stdout().lock();
-        for (name, address) in addresses {
-            writeln!(out, "{name} {address}")?;
-        }
+        // Whoever waits for the addresses has it all when they are there.
         for NamedModel { name, source } in models {
             writeln!(out, "model {name} {source}")?;
+        }
+        for (name, address) in addresses {
+            writeln!(out, "{name} {address}")?;
         }
         out.flush()?;
         drop(out);

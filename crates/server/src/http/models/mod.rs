@@ -21,7 +21,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use lakemill_base::Stopwatch;
+use lakemill_base::{ErrorKind, Stopwatch};
 use lakemill_lake::sql_type;
 use lakemill_query::Scorer;
 use lakemill_query::language::ModelInfo;
@@ -91,9 +91,14 @@ pub(super) async fn describe(
 
 /// The language model or encoder of this name that the caller may see, if there is one.
 async fn language_model(shared: &Shared, caller: &Caller, name: &str) -> Result<Option<ModelInfo>, Error> {
-    let session = caller.clone().session(shared);
-    let known = shared.engine.on_work(async move { Ok(session.language_models().await?) }).await?;
-    Ok(known.into_iter().find(|known| known.name == name))
+    let (session, name) = (caller.clone().session(shared), name.to_owned());
+    let known = shared.engine.on_work(async move { Ok(session.language_model(&name).await?) }).await;
+    match known {
+        Ok(known) => Ok(Some(known)),
+        // Of another kind, or none: whoever looks for it next says so.
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// `POST /v1/models/{name}:predict`
