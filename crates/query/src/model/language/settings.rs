@@ -42,6 +42,9 @@ const TOP_P: f64 = 0.95;
 /// Tokens of an answer whose form is given: a category is a few words.
 const SHORT_ANSWER_TOKENS: usize = 64;
 
+/// Statements give way to people who wait for an answer of the same engine; so many seconds of waiting make up for it.
+const BATCH_PRIORITY: i32 = 10;
+
 /// How answers are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Generation {
@@ -145,6 +148,7 @@ impl Generation {
             max_tokens: Some(self.max_output_tokens),
             stop: self.stop_sequences.clone(),
             guidance,
+            priority: BATCH_PRIORITY,
             stream: false,
             ..Request::new(prompt)
         }
