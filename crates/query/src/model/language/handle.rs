@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use lakemill_lake::{ModelEntry, ModelName};
+use lakemill_lake::{DEFAULT_NAMESPACE, ModelEntry, ModelName};
 use serde_json::Value;
 
 use crate::language::{Kind, ModelInfo, Models};
@@ -93,7 +93,8 @@ pub(crate) fn info_of_entry(entry: &ModelEntry) -> Result<ModelInfo> {
         value => value.clone(),
     };
     let mut info: ModelInfo = serde_json::from_value(value).map_err(|error| wrong(error.to_string()))?;
-    info.name = version.name.to_string();
+    let ModelName { namespace, model } = &version.name;
+    info.name = if namespace == DEFAULT_NAMESPACE { model.clone() } else { format!("{namespace}.{model}") };
     info.catalog = Some((version.name.clone(), version.version));
     info.created_ms = version.created_ms;
     Ok(info)

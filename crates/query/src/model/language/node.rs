@@ -35,6 +35,11 @@ impl LanguageNode {
         Ok(Self { input, handle, task, prompt, schema: Arc::new(schema) })
     }
 
+    /// The rows.
+    pub(crate) fn input(&self) -> &LogicalPlan {
+        &self.input
+    }
+
     /// The model.
     pub(crate) fn handle(&self) -> &Arc<LanguageHandle> {
         &self.handle
