@@ -8,8 +8,10 @@ use crate::Sampling;
 
 /// The least temperature that is told from 0 in the division of logits.
 const TEMPERATURE_MIN: f32 = 1e-5;
-/// Weights are summed in stretches of this many, so that a draw skips most of them.
-const STRETCH: usize = 256;
+/// Rows are summed and searched in stretches of this many, most of which are skipped.
+const STRETCH: usize = 128;
+/// How many of the most probable tokens top-p looks at first.
+const FEW: usize = 128;
 
 /// The token at `uniform` in [0, 1) of the filtered distribution; `None` only by rounding.
 pub(super) fn draw(sampling: &Sampling, logits: &[f32], max: f32, uniform: f64, scratch: &mut Scratch) -> Option<u32> {
@@ -33,15 +35,21 @@ pub(super) fn draw(sampling: &Sampling, logits: &[f32], max: f32, uniform: f64, 
     if sampling.top_p >= 1.0 {
         return walk(weights, uniform);
     }
-    // All tokens below this weight together have less than 1 - top_p of the whole, so none of them is wanted.
     let whole = probability::sum(weights);
-    let least = (1.0 - f64::from(sampling.top_p)) * whole / weights.len() as f64;
     let candidates = &mut scratch.candidates;
+    let goal = f64::from(sampling.top_p) * whole;
+    // A model is sure enough as a rule that a few tokens reach the goal.
+    largest(weights, FEW, candidates);
+    if cut(candidates, goal) {
+        return among(candidates, 1.0, uniform);
+    }
     candidates.clear();
+    // All tokens below this weight together have less than 1 - top_p of the whole, so none of them is wanted.
+    let least = (1.0 - f64::from(sampling.top_p)) * whole / weights.len() as f64;
     let wanted = |(_, weight): &(u32, f32)| *weight > 0.0 && f64::from(*weight) >= least;
     candidates.extend((0..).zip(weights.iter().copied()).filter(wanted));
     candidates.sort_unstable_by(order);
-    cut(candidates, f64::from(sampling.top_p) * whole);
+    cut(candidates, goal);
     among(candidates, 1.0, uniform)
 }
 
@@ -77,15 +85,21 @@ pub(super) fn largest(row: &[f32], count: usize, out: &mut Vec<(u32, f32)>) {
     }
     let mut heap: BinaryHeap<Entry> = BinaryHeap::with_capacity(count.min(row.len()) + 1);
     let mut least = f32::NEG_INFINITY;
-    for (index, value) in (0..).zip(row.iter().copied()) {
-        // Later indices lose against equals.
-        if value > least {
-            heap.push(Entry((index, value)));
-            if heap.len() > count {
-                heap.pop();
-            }
-            if heap.len() == count {
-                least = heap.peek().map_or(least, |entry| entry.0.1);
+    for (stretch, values) in row.chunks(STRETCH).enumerate() {
+        // Most stretches have nothing to offer, which is seen for a whole one at once.
+        if !values.iter().fold(false, |any, value| any | (*value > least)) {
+            continue;
+        }
+        for (index, value) in (stretch * STRETCH..).zip(values.iter().copied()) {
+            // Later indices lose against equals.
+            if value > least {
+                heap.push(Entry((index as u32, value)));
+                if heap.len() > count {
+                    heap.pop();
+                }
+                if heap.len() == count {
+                    least = heap.peek().map_or(least, |entry| entry.0.1);
+                }
             }
         }
     }
@@ -93,8 +107,8 @@ pub(super) fn largest(row: &[f32], count: usize, out: &mut Vec<(u32, f32)>) {
     out.sort_unstable_by(order);
 }
 
-/// Keeps the first candidates whose weights reach `goal`.
-fn cut(candidates: &mut Vec<(u32, f32)>, goal: f64) {
+/// Keeps the first candidates whose weights reach `goal`. False where all of them do not.
+fn cut(candidates: &mut Vec<(u32, f32)>, goal: f64) -> bool {
     let mut sum = 0.0;
     let reached = candidates.iter().position(|(_, weight)| {
         sum += f64::from(*weight);
@@ -103,6 +117,7 @@ fn cut(candidates: &mut Vec<(u32, f32)>, goal: f64) {
     if let Some(last) = reached {
         candidates.truncate(last + 1);
     }
+    reached.is_some()
 }
 
 /// Draws among sorted candidates after the cut at `top_p` of their sum.

@@ -3,6 +3,9 @@
 /// Sums run in this many lanes, which the compiler turns into vector registers.
 const LANES: usize = 16;
 
+/// Rows are searched in stretches of this many.
+const STRETCH: usize = 512;
+
 /// The first largest element and its index; NaN counts as minus infinity. `(0, -inf)` for an empty row.
 pub(crate) fn argmax(row: &[f32]) -> (u32, f32) {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -13,7 +16,11 @@ pub(crate) fn argmax(row: &[f32]) -> (u32, f32) {
         }
     }
     let max = lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, value| if *value > max { *value } else { max });
-    let at = row.iter().position(|value| *value == max).unwrap_or(0);
+    // Whole stretches are compared at once; only the one that has it is walked through.
+    let stretch =
+        row.chunks(STRETCH).position(|chunk| chunk.iter().fold(false, |found, value| found | (*value == max)));
+    let start = stretch.map_or(0, |stretch| stretch * STRETCH);
+    let at = row[start..].iter().position(|value| *value == max).map_or(0, |at| start + at);
     (at as u32, max)
 }
 
