@@ -118,8 +118,8 @@ impl<K: Kind> Multiply<'_, K> {
         let mut sums = [simd.splat(0.0); T];
         for unit in 0..count {
             let mut blocks = [&tokens[0][unit]; T];
-            for index in 0..T {
-                blocks[index] = &tokens[index][unit];
+            for (block, blocks) in blocks.iter_mut().zip(tokens) {
+                *block = &blocks[unit];
             }
             if K::HALVES {
                 weights.add_half::<S, T, 0>(simd, unit, blocks, &mut sums);

@@ -109,16 +109,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn store_f16(self, a: Self::F, values: &mut [u16; LANES]) {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe {
-            let to = values.as_mut_ptr();
-            _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(a[0]));
-            _mm_storeu_si128(to.add(8).cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(a[1]));
-        }
-    }
-
-    #[inline(always)]
     fn load_bf16(self, values: &[u16; LANES]) -> Self::F {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {

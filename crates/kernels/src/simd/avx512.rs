@@ -79,12 +79,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn store_f16(self, a: Self::F, values: &mut [u16; LANES]) {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(a)) }
-    }
-
-    #[inline(always)]
     fn load_bf16(self, values: &[u16; LANES]) -> Self::F {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {

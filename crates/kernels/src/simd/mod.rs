@@ -36,8 +36,6 @@ pub(crate) trait Simd: Copy {
     fn store(self, a: Self::F, values: &mut [f32; LANES]);
     /// From IEEE half precision.
     fn load_f16(self, values: &[u16; LANES]) -> Self::F;
-    /// To IEEE half precision, ties to even.
-    fn store_f16(self, a: Self::F, values: &mut [u16; LANES]);
     /// From bfloat16, the upper half of an `f32`.
     fn load_bf16(self, values: &[u16; LANES]) -> Self::F;
     fn load_i8(self, values: &[i8; LANES]) -> Self::F;

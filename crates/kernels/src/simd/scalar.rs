@@ -49,11 +49,6 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn store_f16(self, a: Self::F, values: &mut [u16; LANES]) {
-        *values = lanes(|lane| f16::from_f32(a[lane]).to_bits());
-    }
-
-    #[inline(always)]
     fn load_bf16(self, values: &[u16; LANES]) -> Self::F {
         lanes(|lane| f32::from_bits(u32::from(values[lane]) << 16))
     }
