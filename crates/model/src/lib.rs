@@ -9,7 +9,6 @@ pub mod kv;
 pub mod language;
 pub mod safetensors;
 pub mod source;
-mod step;
 pub mod tokenizer;
 pub mod weights;
 
@@ -20,5 +19,4 @@ pub use files::ModelFiles;
 pub use kv::{BLOCK_TOKENS, KvFormat, KvStorage};
 pub use language::{Chunk, LanguageModel};
 pub use source::{Cache, CachedModel, Progress, Source};
-pub use step::{BLOCK_TOKENS, Chunk};
 pub use tokenizer::Tokenizer;
