@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use event::{Choice, Completion, Event, FinishReason, RequestId, TokenLogProbability, Usage};
 pub use options::EngineOptions;
 pub use request::{Guidance, Request, Sampling};
-pub use runner::Runner;
+pub use runner::{ModelRunner, Runner};
 pub use service::{Service, Stream};
 pub use statistics::{Histogram, Statistics};
 pub use vocabulary::Vocabulary;

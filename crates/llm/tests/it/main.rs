@@ -9,6 +9,7 @@ mod guidance;
 mod models;
 mod naive;
 mod random;
+mod real;
 mod requests;
 mod service;
 mod speed;

@@ -47,7 +47,20 @@ fn answers_sensibly() {
 
 #[test]
 fn a_batch_gives_the_answers_of_one_by_one() {
-    let topics = ["rain", "the number 7", "bread", "the sea", "a bicycle", "ants", "Mars", "tea", "snow", "copper", "a song", "sand"];
+    let topics = [
+        "rain",
+        "the number 7",
+        "bread",
+        "the sea",
+        "a bicycle",
+        "ants",
+        "Mars",
+        "tea",
+        "snow",
+        "copper",
+        "a song",
+        "sand",
+    ];
     let requests: Vec<Request> = (0..)
         .zip(topics)
         .map(|(seed, topic)| {
@@ -57,7 +70,8 @@ fn a_batch_gives_the_answers_of_one_by_one() {
             }
             if seed % 4 == 3 {
                 request.n = 3;
-                request.sampling = Sampling { top_k: 40, repetition_penalty: 1.1, seed: Some(seed), ..Sampling::default() };
+                request.sampling =
+                    Sampling { top_k: 40, repetition_penalty: 1.1, seed: Some(seed), ..Sampling::default() };
             }
             request
         })
@@ -82,8 +96,12 @@ fn a_second_turn_reuses_the_first() {
     let request = greedy("Name three colours.", 16);
     engine.submit(request.clone()).unwrap();
     let first = toy::run(&mut engine).remove(0).1.unwrap();
-    let tail = model().tokenizer().encode_with_special("<|im_end|>\n<|im_start|>user\nNow name three animals.<|im_end|>\n<|im_start|>assistant\n", false);
-    let next = Request { prompt: [request.prompt, first.choices[0].tokens.clone(), tail.unwrap()].concat(), ..greedy("", 16) };
+    let tail = model().tokenizer().encode_with_special(
+        "<|im_end|>\n<|im_start|>user\nNow name three animals.<|im_end|>\n<|im_start|>assistant\n",
+        false,
+    );
+    let next =
+        Request { prompt: [request.prompt, first.choices[0].tokens.clone(), tail.unwrap()].concat(), ..greedy("", 16) };
     engine.submit(next.clone()).unwrap();
     let second = toy::run(&mut engine).remove(0).1.unwrap();
     assert!(second.usage.cached_tokens >= 32, "{:?}", second.usage);
@@ -98,7 +116,11 @@ fn guided_answers_are_valid_and_drafts_do_not_change_them() {
     for seed in 0..4 {
         let request = Request {
             guidance: Some(Guidance::JsonSchema(schema.into())),
-            sampling: Sampling { temperature: if seed == 0 { 0.0 } else { 0.8 }, seed: Some(seed), ..Sampling::default() },
+            sampling: Sampling {
+                temperature: if seed == 0 { 0.0 } else { 0.8 },
+                seed: Some(seed),
+                ..Sampling::default()
+            },
             ..greedy("Describe a city as JSON.", 200)
         };
         let mut engine = engine(64, EngineOptions { draft_tokens: 8, ..EngineOptions::default() });
@@ -111,6 +133,9 @@ fn guided_answers_are_valid_and_drafts_do_not_change_them() {
         assert_eq!(drafted.choices, alone(&request).choices);
     }
     let choices = vec!["positive".to_owned(), "negative".to_owned()];
-    let request = Request { guidance: Some(Guidance::Choice(choices.clone())), ..greedy("Is 'I love it' positive or negative?", 20) };
+    let request = Request {
+        guidance: Some(Guidance::Choice(choices.clone())),
+        ..greedy("Is 'I love it' positive or negative?", 20)
+    };
     assert!(choices.contains(&alone(&request).choices[0].text));
 }
