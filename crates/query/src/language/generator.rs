@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::execution::memory_pool::MemoryReservation;
 use lakemill_base::Clock;
 use lakemill_kernels::pool::Pool;
-use lakemill_llm::{Engine, EngineOptions, ModelRunner, Service, TokenizerVocabulary};
+use lakemill_llm::{Engine, EngineOptions, ModelRunner, Service};
 use lakemill_model::chat::ChatTemplate;
 use lakemill_model::language::LanguageModel;
 use lakemill_model::tokenizer::Tokenizer;
@@ -54,9 +54,8 @@ impl Generator {
         }
         let context_tokens = wanted.min(model.architecture().context_tokens).min(blocks * BLOCK_TOKENS);
         machine.memory.try_resize(model.memory_bytes() + blocks * block_bytes)?;
-        let kv = KvStorage::new(model.architecture(), format, blocks);
-        let runner = ModelRunner::new(Arc::clone(&model), kv);
-        let vocabulary = Arc::new(TokenizerVocabulary::new(Arc::clone(model.tokenizer())));
+        let runner = ModelRunner::new(Arc::clone(&model), format, blocks)?;
+        let vocabulary: Arc<Tokenizer> = Arc::clone(model.tokenizer());
         let engine = Engine::new(Box::new(runner), vocabulary, EngineOptions::default(), machine.clock)?;
         let service = Service::start(engine)?;
         Ok(Self { info: info.clone(), model, service, context_tokens, memory: machine.memory })

@@ -292,7 +292,7 @@ impl Run {
         }
     }
 
-    async fn generate(&self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
+    async fn generate(&mut self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
         let handle = &self.node.handle;
         let generator = handle.models.generator(&handle.info).await.map_err(external)?;
         let finished = self.finished().await.map_err(external)?;
@@ -308,7 +308,7 @@ impl Run {
         blocking(work).await
     }
 
-    async fn embed(&self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
+    async fn embed(&mut self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
         let handle = &self.node.handle;
         let embedder = handle.models.embedder(&handle.info).await.map_err(external)?;
         let watching = Arc::clone(&self.watching);
@@ -338,7 +338,7 @@ impl Run {
     }
 
     /// Answers that an earlier run of the statement has finished; read once for all partitions.
-    async fn finished(&self) -> crate::Result<Option<Arc<Finished>>> {
+    async fn finished(&mut self) -> crate::Result<Option<Arc<Finished>>> {
         let Some(resume) = &self.resume else { return Ok(None) };
         let open = || async { resume.open(&self.node.handle, &self.node.task).await.map(|found| Some(Arc::new(found))) };
         self.node.finished.get_or_try_init(open).await.cloned()

@@ -304,7 +304,8 @@ fn extract(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     let keeps_columns = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_));
     let supported =
         keeps_columns || matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
-    let (true, [input]) = (supported, plan.inputs().as_slice()) else { return Err(misplaced(function)) };
+    let inputs = plan.inputs();
+    let (true, [input]) = (supported, inputs.as_slice()) else { return Err(misplaced(function)) };
     let mut below = (*input).clone();
     let columns: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
     let names = NamePreserver::new(&plan);

@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lakemill_llm::{Completion, Request, batch};
+use lakemill_llm::{Completion, FinishReason, Request, batch};
 use lakemill_model::chat::{Conversation, Message};
 
-use super::progress::{Counts, Tokens};
+use super::progress::Tokens;
 use super::resume::Finished;
 use super::settings::Generation;
 use super::task::{Answer, NO_PROMPT};
@@ -90,7 +90,10 @@ pub(super) fn generate(
     let known = answers.iter().zip(&distinct.rows).filter(|(answer, _)| answer.is_some());
     watch.rows(known.map(|(_, rows)| rows).sum());
     let (mut requests, mut places) = (Vec::new(), Vec::new());
-    for (place, prompt) in distinct.prompts.iter().enumerate().filter(|(place, _)| answers[*place].is_none()) {
+    for (place, prompt) in distinct.prompts.iter().enumerate() {
+        if answers[place].is_some() {
+            continue;
+        }
         match request(generator, task, &generation, prompt) {
             Ok(request) => {
                 requests.push(request);
@@ -223,7 +226,7 @@ fn answer_of(completion: &Completion) -> Answer {
         Some(choice) => Answer {
             text: Some(choice.text.clone()),
             status: String::new(),
-            reason: choice.reason.as_str().to_owned(),
+            reason: choice.reason.map_or("", FinishReason::as_str).to_owned(),
             prompt_tokens: completion.usage.prompt_tokens as u64,
             generated_tokens: completion.usage.generated_tokens as u64,
         },
