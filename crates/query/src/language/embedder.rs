@@ -32,6 +32,7 @@ pub struct Embedding {
 impl Embedder {
     pub(super) fn load(info: &ModelInfo, path: &Path, pool: Arc<Pool>, memory: MemoryReservation) -> Result<Self> {
         let encoder = Encoder::load(path, pool)?;
+        memory.try_resize(encoder.memory_bytes())?;
         Ok(Self { info: info.clone(), encoder, memory })
     }
 
@@ -55,10 +56,19 @@ impl Embedder {
     /// # Errors
     /// Internal: the encoder failed.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Embedding>> {
-        let embedded = self.encoder.embed(texts)?;
-        Ok(embedded
-            .into_iter()
-            .map(|one| Embedding { values: one.values, tokens: one.tokens, truncated: one.truncated })
-            .collect())
+        let embedded = self.encoder.embed_counted(texts)?;
+        let described = embedded.into_iter().zip(texts).map(|(one, text)| {
+            let truncated = self.is_truncated(text, one.tokens)?;
+            Ok(Embedding { values: one.vector, tokens: one.tokens, truncated })
+        });
+        described.collect()
+    }
+
+    /// Whether a text has more tokens than the encoder has seen of it.
+    fn is_truncated(&self, text: &str, seen: usize) -> Result<bool> {
+        if seen < self.encoder.config().tokens_max {
+            return Ok(false);
+        }
+        Ok(self.encoder.tokenizer().encode(text, true)?.len() > seen)
     }
 }
