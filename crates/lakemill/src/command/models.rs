@@ -97,7 +97,7 @@ fn cached(files: &[CachedModel], format: Format) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter([
         ("name", text(&|file| file.name.clone())),
         ("kind", text(&|file| file.kind.to_owned())),
-        (if format == Format::Table { "size" } else { "bytes" }, sizes),
+        (if matches!(format, Format::Json | Format::Jsonl) { "bytes" } else { "size" }, sizes),
         ("path", text(&|file| file.path.display().to_string())),
     ])?)
 }

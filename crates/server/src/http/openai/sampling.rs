@@ -23,6 +23,8 @@ pub(super) struct Wish {
     pub(super) n: usize,
     pub(super) priority: i32,
     pub(super) guidance: Option<Guidance>,
+    /// Whether the engine may guess ahead, which changes no answer.
+    pub(super) speculation: bool,
     pub(super) stream: bool,
     /// Whether a stream ends with its usage.
     pub(super) include_usage: bool,
@@ -46,6 +48,7 @@ impl Wish {
             // Nobody goes before others who has not been given the right to, and there is none to give.
             priority: parameters.whole("priority", 0..=i64::from(Request::PRIORITY_MAX))?.unwrap_or(0) as i32,
             guidance: guidance(parameters)?,
+            speculation: parameters.flag("speculation")?.unwrap_or(true),
             include_usage: include_usage(parameters, stream)?,
             stream,
         })
@@ -64,6 +67,7 @@ impl Wish {
         request.n = self.n;
         request.priority = self.priority;
         request.guidance = self.guidance.clone();
+        request.speculation = self.speculation;
         request.stream = self.stream;
         request.cache_scope = cache_scope;
         request

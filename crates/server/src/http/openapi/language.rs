@@ -107,6 +107,7 @@ fn sampling() -> Value {
         "skip_special_tokens": { "type": ["boolean", "null"], "default": true },
         "n": { "type": ["integer", "null"], "minimum": 1, "maximum": 128, "default": 1 },
         "priority": { "type": ["integer", "null"], "minimum": 0, "maximum": 100, "description": "Lower goes first" },
+        "speculation": { "type": ["boolean", "null"], "default": true, "description": "Whether the engine may guess ahead" },
         "stream": { "type": ["boolean", "null"], "default": false },
         "stream_options": { "type": ["object", "null"], "properties": { "include_usage": { "type": "boolean" } } },
         "response_format": { "type": ["object", "null"], "properties": {
