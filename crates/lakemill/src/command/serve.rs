@@ -66,7 +66,8 @@ pub(super) fn run(global: &GlobalArgs, args: &ServeArgs) -> Result<u8> {
 /// wrong with them is said before anybody asks; they are loaded when somebody does.
 async fn named_models<'a>(session: &Session, models: &'a [NamedModel], flag: &CancelFlag) -> Result<&'a [NamedModel]> {
     for NamedModel { name, source } in models {
-        let info = language::inspect(name, source, None, flag).await?;
+        let mut info = language::inspect(name, source, None, flag).await?;
+        info.created_ms = session.clock().now_ms();
         session.language().add(info)?;
     }
     Ok(models)

@@ -33,6 +33,8 @@ pub(super) struct Machine {
     pub(super) cache_bytes: usize,
     /// What the weights and the cache are taken from; holds an estimate.
     pub(super) memory: MemoryReservation,
+    /// How its engine runs.
+    pub(super) engine: EngineOptions,
 }
 
 impl Generator {
@@ -56,7 +58,7 @@ impl Generator {
         machine.memory.try_resize(model.memory_bytes() + blocks * block_bytes)?;
         let runner = ModelRunner::new(Arc::clone(&model), format, blocks)?;
         let vocabulary: Arc<Tokenizer> = Arc::clone(model.tokenizer());
-        let engine = Engine::new(Box::new(runner), vocabulary, EngineOptions::default(), machine.clock)?;
+        let engine = Engine::new(Box::new(runner), vocabulary, machine.engine, machine.clock)?;
         let service = Service::start(engine)?;
         Ok(Self { info: info.clone(), model, service, context_tokens, memory: machine.memory })
     }

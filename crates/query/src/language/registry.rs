@@ -8,6 +8,7 @@ use std::time::Duration;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 use lakemill_base::{Clock, ErrorKind};
 use lakemill_kernels::pool::Pool;
+use lakemill_llm::EngineOptions;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::OnceCell;
 
@@ -34,6 +35,22 @@ pub struct ModelsOptions {
     pub threads: Option<usize>,
     /// Bytes of a language model's key-value cache; by default an eighth of the session's memory, at most 1 GiB.
     pub cache_bytes: Option<usize>,
+    /// The most sequences of a language model that run together; by default the engine's.
+    pub sequences_max: Option<usize>,
+    /// The most requests to a language model that wait; by default the engine's.
+    pub waiting_max: Option<usize>,
+}
+
+impl ModelsOptions {
+    /// How engines run.
+    fn engine(&self) -> EngineOptions {
+        let usual = EngineOptions::default();
+        EngineOptions {
+            sequences_max: self.sequences_max.unwrap_or(usual.sequences_max),
+            waiting_max: self.waiting_max.unwrap_or(usual.waiting_max),
+            ..usual
+        }
+    }
 }
 
 /// Something that is loaded now.
@@ -212,7 +229,8 @@ impl Models {
             match info.kind {
                 Kind::Language => {
                     let cache_bytes = models.cache_bytes();
-                    let machine = Machine { pool, clock: Arc::clone(&models.0.clock), cache_bytes, memory };
+                    let engine = models.0.options.engine();
+                    let machine = Machine { pool, clock: Arc::clone(&models.0.clock), cache_bytes, memory, engine };
                     Generator::load(&info, &path, machine).map(|generator| Loaded::Generator(Arc::new(generator)))
                 }
                 Kind::Embedding => Embedder::load(&info, &path, pool, memory)

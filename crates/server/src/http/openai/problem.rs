@@ -22,6 +22,8 @@ pub(in super::super) struct Refusal {
     parameter: Option<String>,
     /// When to try again.
     retry_after_s: Option<u64>,
+    /// What programs tell it by, where OpenAI has a word of its own.
+    code: Option<&'static str>,
 }
 
 impl Refusal {
@@ -61,6 +63,7 @@ impl Refusal {
             "unauthenticated" => "invalid_api_key",
             code => code,
         };
+        let code = self.code.unwrap_or(code);
         json!({ "error": {
             "message": self.error.message(),
             "type": kind,
@@ -72,7 +75,7 @@ impl Refusal {
 
 impl<E: Into<Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self { error: error.into(), parameter: None, retry_after_s: None }
+        Self { error: error.into(), parameter: None, retry_after_s: None, code: None }
     }
 }
 
@@ -85,11 +88,13 @@ pub(super) fn of_engine(error: &lakemill_llm::Error) -> Refusal {
         name => name,
     });
     let message = error.to_string();
-    let error_ = match error.kind() {
+    let error_of = match error.kind() {
         ErrorKind::Exhausted => Error::overloaded(message),
         kind => Error::new(kind, message),
     };
-    Refusal { error: error_, parameter: parameter.map(str::to_owned), retry_after_s: error.retry_after_s() }
+    // Clients shorten a conversation when they read this.
+    let code = (parameter == Some("prompt")).then_some("context_length_exceeded");
+    Refusal { error: error_of, parameter: parameter.map(str::to_owned), retry_after_s: error.retry_after_s(), code }
 }
 
 impl IntoResponse for Refusal {

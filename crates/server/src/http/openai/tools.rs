@@ -245,8 +245,14 @@ fn call_schema(functions: &[&Function], arguments: &str) -> Result<Value> {
     };
     if let Some(schema) = schema.as_object_mut() {
         schema.extend(shared);
+        schema.insert("x-guidance".to_owned(), compact());
     }
     Ok(schema)
+}
+
+/// White space as most JSON has it: where it is free, a small model may write nothing else.
+fn compact() -> Value {
+    json!({ "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": " })
 }
 
 /// What an answer is that calls nothing.
@@ -257,7 +263,7 @@ fn text_rule(form: Form, otherwise: Option<&Guidance>) -> Result<String> {
             Form::Bare { .. } => "text: TEXT\nTEXT: /(?s:.*)/ & ~/(?s:\\s*\\{\\s*\"name\".*)/\n".to_owned(),
         }),
         Some(Guidance::JsonSchema(schema)) => Ok(format!("text: %json {schema}\n")),
-        Some(Guidance::JsonObject) => Ok("text: %json {\"type\": \"object\"}\n".to_owned()),
+        Some(Guidance::JsonObject) => Ok(format!("text: %json {}\n", json!({ "type": "object", "x-guidance": compact() }))),
         Some(_) => Err(Refusal::unsupported(
             "structured_outputs",
             "'structured_outputs' does not go with 'tools'; 'response_format' does",
