@@ -107,7 +107,8 @@ impl Engine {
     pub(crate) async fn lake_session(&self) -> Result<&Session> {
         let open = async {
             let (location, catalog) = (&self.global.lake, self.global.catalog.clone());
-            let session = open(&self.global, location, catalog, self.confinement.clone(), self.language.clone()).await?;
+            let session =
+                open(&self.global, location, catalog, self.confinement.clone(), self.language.clone()).await?;
             if let Some(blank) = self.blank.get() {
                 for setting in blank.settings() {
                     for parsed in session.parse(&setting)? {

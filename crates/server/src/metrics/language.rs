@@ -64,8 +64,12 @@ impl Collector for Engines {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             self.each(&mut family, |of, encoder| ConstCounter::new(value(of)).encode(encoder))?;
         }
-        let mut family =
-            encoder.encode_descriptor("vllm:request_success", "Answers that ended, by why", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "vllm:request_success",
+            "Answers that ended, by why",
+            None,
+            MetricType::Counter,
+        )?;
         for (model, of) in &self.0 {
             for (reason, value) in ENDS {
                 let labels = [(MODEL_NAME, model.as_str()), ("finished_reason", reason)];

@@ -42,9 +42,9 @@ impl Serving {
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let stdout = server.stdout.take().ok_or("no output")?;
         let mut serving = Self { server, http: String::new(), postgres: String::new(), folder };
-        let addresses = BufReader::new(stdout).lines().skip_while(|line| {
-            line.as_ref().is_ok_and(|line| line.starts_with("model "))
-        });
+        let addresses = BufReader::new(stdout)
+            .lines()
+            .skip_while(|line| line.as_ref().is_ok_and(|line| line.starts_with("model ")));
         for line in addresses.take(2) {
             let line = line?;
             match line.split_once(" 127.0.0.1:") {

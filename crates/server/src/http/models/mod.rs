@@ -27,9 +27,9 @@ use lakemill_query::Scorer;
 use lakemill_query::language::ModelInfo;
 use serde_json::{Value, json};
 
-use super::{Api, Shared, openai};
 use super::caller::Caller;
 use super::problem::{Problem, wrong_body};
+use super::{Api, Shared, openai};
 use crate::error::Error;
 use instances::Call;
 pub(super) use scorers::Scorers;

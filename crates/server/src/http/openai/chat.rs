@@ -62,7 +62,12 @@ impl Asked {
     }
 
     /// The request to the engine, and how calls look in its answer.
-    fn request(mut self, generator: &Generator, cache_scope: u64, now_ms: i64) -> Result<(Request, Option<Form>, Wish)> {
+    fn request(
+        mut self,
+        generator: &Generator,
+        cache_scope: u64,
+        now_ms: i64,
+    ) -> Result<(Request, Option<Form>, Wish)> {
         let template = generator.chat_template().ok_or_else(|| no_template(generator))?;
         let form = self.tools.as_ref().map(|_| Form::of_template(template.source()));
         if let (Some(tools), Some(form)) = (&self.tools, form) {
@@ -90,7 +95,9 @@ fn no_template(generator: &Generator) -> Refusal {
     let name = &generator.info().name;
     Refusal::parameter(
         "model",
-        format!("model '{name}' has no chat template: its files do not say how a conversation is written; use /v1/completions"),
+        format!(
+            "model '{name}' has no chat template: its files do not say how a conversation is written; use /v1/completions"
+        ),
     )
 }
 
@@ -206,8 +213,7 @@ struct ChatParts {
 
 impl ChatParts {
     fn part(&self, choice: usize, delta: Value, log_probabilities: Value, reason: Option<&str>) -> Value {
-        let choice =
-            json!({ "index": choice, "delta": delta, "logprobs": log_probabilities, "finish_reason": reason });
+        let choice = json!({ "index": choice, "delta": delta, "logprobs": log_probabilities, "finish_reason": reason });
         self.answer.head.body(vec![choice], self.include_usage.then_some(Value::Null))
     }
 

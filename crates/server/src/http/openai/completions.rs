@@ -50,7 +50,8 @@ impl Asked {
         wish.max_tokens.get_or_insert(TOKENS_DEFAULT);
         let best_of = parameters.count("best_of", 1..=Request::N_MAX)?;
         if best_of.is_some_and(|best_of| best_of != wish.n) {
-            let message = "'best_of' is not supported beyond 'n': ask for 'n' answers and choose by their log-probabilities";
+            let message =
+                "'best_of' is not supported beyond 'n': ask for 'n' answers and choose by their log-probabilities";
             return Err(Refusal::unsupported("best_of", message));
         }
         Ok(Self {
@@ -90,7 +91,10 @@ impl Asked {
         }
         let n = if nothing { 1 } else { self.wish.n };
         let log_probabilities = self.log_probabilities.is_some();
-        Ok((streams, Shape { n, nothing, log_probabilities, echoes, tokenizer, include_usage: self.wish.include_usage }))
+        Ok((
+            streams,
+            Shape { n, nothing, log_probabilities, echoes, tokenizer, include_usage: self.wish.include_usage },
+        ))
     }
 }
 
@@ -194,7 +198,13 @@ impl Shape {
         completion.choices.into_iter().enumerate().map(choice).collect()
     }
 
-    fn prompt_columns(&self, request: usize, prompt: &[TokenLogProbability], columns: &mut Columns, offset: &mut usize) {
+    fn prompt_columns(
+        &self,
+        request: usize,
+        prompt: &[TokenLogProbability],
+        columns: &mut Columns,
+        offset: &mut usize,
+    ) {
         if let Some(first) = self.echoes[request].first {
             columns.first(&self.tokenizer, first, offset);
             columns.extend(&self.tokenizer, prompt, offset);
@@ -298,7 +308,9 @@ mod tests {
         assert_eq!(prompts(Some(json!(["a", "b"]))).unwrap(), [text("a"), text("b")]);
         assert_eq!(prompts(Some(json!([1, 2]))).unwrap(), [Prompt::Tokens(vec![1, 2])]);
         assert_eq!(prompts(Some(json!([[1], [2, 3]]))).unwrap(), [Prompt::Tokens(vec![1]), Prompt::Tokens(vec![2, 3])]);
-        for wrong in [json!([]), json!({}), json!([1, "a"]), json!([-1]), json!([1.5]), json!(vec!["a"; 257]), json!([null])] {
+        for wrong in
+            [json!([]), json!({}), json!([1, "a"]), json!([-1]), json!([1.5]), json!(vec!["a"; 257]), json!([null])]
+        {
             assert!(prompts(Some(wrong.clone())).is_err(), "{wrong}");
         }
         assert!(prompts(None).is_err());

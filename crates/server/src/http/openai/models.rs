@@ -141,7 +141,11 @@ pub(super) fn text(generator: &Generator, tokens: &[u32]) -> Result<String> {
 ///
 /// # Errors
 /// What the template refuses.
-pub(super) fn conversation(generator: &Generator, template: &ChatTemplate, said: &Conversation<'_>) -> Result<Vec<u32>> {
+pub(super) fn conversation(
+    generator: &Generator,
+    template: &ChatTemplate,
+    said: &Conversation<'_>,
+) -> Result<Vec<u32>> {
     template.prompt(generator.tokenizer(), said).map_err(|error| of_model("messages", &error))
 }
 

@@ -117,7 +117,8 @@ impl Parameters {
     pub(super) fn whole(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         // Programs that count in floats write 16.0.
-        let whole = value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64));
+        let whole =
+            value.as_i64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 9e15).map(|f| f as i64));
         let whole = whole.ok_or_else(|| wrong(name, &value, "a whole number"))?;
         within(name, whole, &range)?;
         Ok(Some(whole))

@@ -30,11 +30,17 @@ pub(super) fn read(messages: Option<Value>) -> Result<Vec<Message>> {
         let message = format!("'messages' has {} messages; it must have from 1 to {MESSAGES_MAX}", messages.len());
         return Err(Refusal::parameter("messages", message));
     }
-    messages.into_iter().enumerate().map(|(index, message)| message_of(&format!("messages[{index}]"), message)).collect()
+    messages
+        .into_iter()
+        .enumerate()
+        .map(|(index, message)| message_of(&format!("messages[{index}]"), message))
+        .collect()
 }
 
 fn message_of(place: &str, message: Value) -> Result<Message> {
-    let Value::Object(mut message) = message else { return Err(wrong(place, &message, "an object with 'role' and 'content'")) };
+    let Value::Object(mut message) = message else {
+        return Err(wrong(place, &message, "an object with 'role' and 'content'"));
+    };
     let role = match message.swap_remove("role").as_ref().and_then(Value::as_str) {
         // OpenAI's newer name, which no template knows.
         Some("system" | "developer") => "system",
@@ -42,7 +48,9 @@ fn message_of(place: &str, message: Value) -> Result<Message> {
         Some("assistant") => "assistant",
         Some("tool") => "tool",
         Some(other) => {
-            let message = format!("the role of '{place}' is '{other}'; it is 'system', 'developer', 'user', 'assistant' or 'tool'");
+            let message = format!(
+                "the role of '{place}' is '{other}'; it is 'system', 'developer', 'user', 'assistant' or 'tool'"
+            );
             return Err(Refusal::parameter(place, message));
         }
         None => return Err(Refusal::parameter(place, format!("'{place}' has no 'role'"))),
@@ -91,13 +99,17 @@ fn content_of(place: &str, content: Value) -> Result<String> {
         Value::Array(parts) => parts,
         other => return Err(wrong(&format!("{place}.content"), &other, "a string or a list of parts")),
     };
-    let text = |part: &Value| match (part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str)) {
+    let text = |part: &Value| match (part.get("type").and_then(Value::as_str), part.get("text").and_then(Value::as_str))
+    {
         (Some("text"), Some(text)) => Ok(text.to_owned()),
         (Some(kind), _) if kind != "text" => {
             let message = format!("'{place}' has a part of type '{kind}'; this server's models read text alone");
             Err(Refusal::unsupported(place, message))
         }
-        _ => Err(Refusal::parameter(place, format!("a part of '{place}' is not {{\"type\": \"text\", \"text\": \"..\"}}"))),
+        _ => Err(Refusal::parameter(
+            place,
+            format!("a part of '{place}' is not {{\"type\": \"text\", \"text\": \"..\"}}"),
+        )),
     };
     parts.iter().map(text).collect::<Result<Vec<_>>>().map(|texts| texts.concat())
 }
@@ -178,8 +190,14 @@ mod tests {
         assert_eq!(messages[2].extra["tool_calls"][0]["function"]["arguments"], json!({ "a": 1 }));
         assert_eq!(messages[3].extra["tool_call_id"], "c1");
         let taught = taught(messages, None);
-        assert_eq!(taught[2].content.as_deref(), Some("<tool_call>\n{\"name\":\"f\",\"arguments\":{\"a\":1}}\n</tool_call>"));
-        assert_eq!((taught[3].role.as_str(), taught[3].content.as_deref()), ("user", Some("<tool_response>\n2\n</tool_response>")));
+        assert_eq!(
+            taught[2].content.as_deref(),
+            Some("<tool_call>\n{\"name\":\"f\",\"arguments\":{\"a\":1}}\n</tool_call>")
+        );
+        assert_eq!(
+            (taught[3].role.as_str(), taught[3].content.as_deref()),
+            ("user", Some("<tool_response>\n2\n</tool_response>"))
+        );
     }
 
     #[test]
@@ -187,7 +205,10 @@ mod tests {
         assert!(read(None).is_err());
         assert!(said(json!([])).contains("from 1 to"));
         assert!(said(json!(["x"])).contains("messages[0]"));
-        assert!(said(json!([{ "role": "user", "content": "a" }, { "role": "robot", "content": "x" }])).contains("messages[1]"));
+        assert!(
+            said(json!([{ "role": "user", "content": "a" }, { "role": "robot", "content": "x" }]))
+                .contains("messages[1]")
+        );
         assert!(said(json!([{ "role": "user" }])).contains("no 'content'"));
         assert!(said(json!([{ "role": "user", "content": [{ "type": "image_url" }] }])).contains("image_url"));
         assert!(said(json!([{ "role": "user", "content": "a", "tool_calls": [] }])).contains("tool_calls"));

@@ -78,7 +78,10 @@ fn max_tokens(parameters: &mut Parameters) -> Result<Option<usize>> {
     let old = parameters.count("max_tokens", 0..=CONTEXT_TOKENS_MAX)?;
     let new = parameters.count("max_completion_tokens", 0..=CONTEXT_TOKENS_MAX)?;
     if old.is_some() && new.is_some() && old != new {
-        return Err(Refusal::parameter("max_tokens", "'max_tokens' and 'max_completion_tokens' differ; give one of them"));
+        return Err(Refusal::parameter(
+            "max_tokens",
+            "'max_tokens' and 'max_completion_tokens' differ; give one of them",
+        ));
     }
     Ok(new.or(old))
 }
@@ -115,7 +118,10 @@ fn logit_bias(parameters: &mut Parameters) -> Result<Vec<(u32, f32)>> {
     }
     let entry = |(token, bias): (String, Value)| {
         let token_id = token.parse().map_err(|_| {
-            Refusal::parameter("logit_bias", format!("'logit_bias' has the token '{token}', which is no id; ids are whole numbers"))
+            Refusal::parameter(
+                "logit_bias",
+                format!("'logit_bias' has the token '{token}', which is no id; ids are whole numbers"),
+            )
         })?;
         match bias.as_f64().filter(|bias| (-100.0..=100.0).contains(bias)) {
             Some(bias) => Ok((token_id, bias as f32)),
@@ -168,7 +174,10 @@ fn include_usage(parameters: &mut Parameters, stream: bool) -> Result<bool> {
     // Padding against eavesdroppers who count bytes: this server sends none, which the client cannot tell.
     options.swap_remove("include_obfuscation");
     if let Some(name) = options.keys().next() {
-        return Err(Refusal::unsupported("stream_options", format!("'stream_options' has '{name}'; it may have 'include_usage'")));
+        return Err(Refusal::unsupported(
+            "stream_options",
+            format!("'stream_options' has '{name}'; it may have 'include_usage'"),
+        ));
     }
     include.as_bool().ok_or_else(|| wrong("stream_options", &include, "{\"include_usage\": true}"))
 }

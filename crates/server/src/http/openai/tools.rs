@@ -157,7 +157,8 @@ impl Function {
     fn read((index, tool): (usize, &Value)) -> Result<Self> {
         let place = format!("tools[{index}]");
         if tool.get("type").and_then(Value::as_str) != Some("function") {
-            let message = format!("'{place}' is no function; it is {{\"type\": \"function\", \"function\": {{\"name\": ..}}}}");
+            let message =
+                format!("'{place}' is no function; it is {{\"type\": \"function\", \"function\": {{\"name\": ..}}}}");
             return Err(Refusal::unsupported(place, message));
         }
         let function = tool.get("function").cloned().unwrap_or_default();
@@ -181,7 +182,8 @@ impl Function {
 /// `None`: nothing is called.
 fn read_choice(choice: Option<Value>, functions: &[Function]) -> Result<Option<Choice>> {
     let refused = || {
-        let message = "'tool_choice' is 'none', 'auto', 'required' or {\"type\": \"function\", \"function\": {\"name\": ..}}";
+        let message =
+            "'tool_choice' is 'none', 'auto', 'required' or {\"type\": \"function\", \"function\": {\"name\": ..}}";
         Refusal::parameter("tool_choice", message)
     };
     let choice = match choice {
@@ -222,11 +224,15 @@ fn call_schema(functions: &[&Function], arguments: &str) -> Result<Value> {
         let mut parameters = function.parameters.clone();
         // References begin at the root of a schema, which their definitions move to.
         for key in ["$defs", "definitions"] {
-            let Some(Value::Object(own)) = parameters.as_object_mut().and_then(|schema| schema.swap_remove(key)) else { continue };
+            let Some(Value::Object(own)) = parameters.as_object_mut().and_then(|schema| schema.swap_remove(key)) else {
+                continue;
+            };
             let all = shared.entry(key).or_insert_with(|| json!({}));
             for (name, definition) in own {
                 if all.get(&name).is_some_and(|known| *known != definition) {
-                    let message = format!("two functions of 'tools' define '{name}' differently in '{key}'; call one of them otherwise");
+                    let message = format!(
+                        "two functions of 'tools' define '{name}' differently in '{key}'; call one of them otherwise"
+                    );
                     return Err(Refusal::parameter("tools", message));
                 }
                 all[&name] = definition;
@@ -263,7 +269,9 @@ fn text_rule(form: Form, otherwise: Option<&Guidance>) -> Result<String> {
             Form::Bare { .. } => "text: TEXT\nTEXT: /(?s:.*)/ & ~/(?s:\\s*\\{\\s*\"name\".*)/\n".to_owned(),
         }),
         Some(Guidance::JsonSchema(schema)) => Ok(format!("text: %json {schema}\n")),
-        Some(Guidance::JsonObject) => Ok(format!("text: %json {}\n", json!({ "type": "object", "x-guidance": compact() }))),
+        Some(Guidance::JsonObject) => {
+            Ok(format!("text: %json {}\n", json!({ "type": "object", "x-guidance": compact() })))
+        }
         Some(_) => Err(Refusal::unsupported(
             "structured_outputs",
             "'structured_outputs' does not go with 'tools'; 'response_format' does",
@@ -355,7 +363,8 @@ mod tests {
         "properties": {"at": {"$ref": "#/$defs/Place"}}, "$defs": {"Place": {"type": "string"}}}}}"##;
 
     fn tools(choice: &str) -> Result<Option<Tools>, String> {
-        let body = format!("{{\"tools\": [{WEATHER}, {}], \"tool_choice\": {choice}}}", WEATHER.replace("weather", "tide"));
+        let body =
+            format!("{{\"tools\": [{WEATHER}, {}], \"tool_choice\": {choice}}}", WEATHER.replace("weather", "tide"));
         let read = Tools::take(&mut Parameters::read(body.as_bytes()).unwrap());
         read.map_err(|refusal| refusal.json()["error"]["message"].to_string())
     }
@@ -369,9 +378,16 @@ mod tests {
     fn a_choice_makes_a_grammar() {
         assert!(tools("\"none\"").unwrap().is_none());
         let auto = grammar("\"auto\"", Form::Marked);
-        assert!(auto.starts_with("start: text | head call") && auto.contains("anyOf") && auto.contains("tide"), "{auto}");
-        let named = grammar(r#"{"type": "function", "function": {"name": "tide"}}"#, Form::Bare { arguments: "parameters" });
-        assert!(named.starts_with("start: call\n") && !named.contains("weather") && named.contains("\"parameters\""), "{named}");
+        assert!(
+            auto.starts_with("start: text | head call") && auto.contains("anyOf") && auto.contains("tide"),
+            "{auto}"
+        );
+        let named =
+            grammar(r#"{"type": "function", "function": {"name": "tide"}}"#, Form::Bare { arguments: "parameters" });
+        assert!(
+            named.starts_with("start: call\n") && !named.contains("weather") && named.contains("\"parameters\""),
+            "{named}"
+        );
         assert!(named.contains(r#""$defs":{"Place":{"type":"string"}}"#), "{named}");
         assert!(tools(r#"{"function": {"name": "tid"}}"#).unwrap_err().contains("did you mean 'tide'"));
         assert!(tools("\"always\"").is_err() && tools("7").is_err());
@@ -386,11 +402,15 @@ mod tests {
     #[test]
     fn calls_are_told_from_text() {
         let call = Ok(("f".to_owned(), "{\"a\": 1.50}".to_owned()));
-        let marked = ["Let me", " see. <tool", "_call>\n{\"name\": \"f\", \"argu", "ments\": {\"a\": 1.50}}\n</tool_call>"];
+        let marked =
+            ["Let me", " see. <tool", "_call>\n{\"name\": \"f\", \"argu", "ments\": {\"a\": 1.50}}\n</tool_call>"];
         assert_eq!(read(Form::Marked, &marked), ("Let me see. ".to_owned(), call.clone()));
         let bare = ["{\"na", "me\": \"f\", \"parameters\": {\"a\": 1.50}}"];
         assert_eq!(read(Form::Bare { arguments: "parameters" }, &bare), (String::new(), call));
-        assert_eq!(read(Form::Bare { arguments: "arguments" }, &["{\"na", "p\": 1}"]), ("{\"nap\": 1}".into(), Err(String::new())));
+        assert_eq!(
+            read(Form::Bare { arguments: "arguments" }, &["{\"na", "p\": 1}"]),
+            ("{\"nap\": 1}".into(), Err(String::new()))
+        );
         // A mark that does not come to be is text in the end, as is a call that was cut off.
         assert_eq!(read(Form::Marked, &["1 <", " 2", " <to"]), ("1 < 2 ".into(), Err("<to".into())));
         assert_eq!(read(Form::Marked, &["<tool_call>{\"name\""]).1, Err("<tool_call>{\"name\"".into()));
@@ -400,7 +420,8 @@ mod tests {
     fn templates_teach_their_form() {
         assert_eq!(Form::of_template("{% for message in messages %}"), Form::Marked);
         assert_eq!(Form::of_template("{% if tools %} <tool_call> "), Form::Marked);
-        let llama = "{% if tools %} {\"name\": function name, \"parameters\": dictionary of argument name and its value}";
+        let llama =
+            "{% if tools %} {\"name\": function name, \"parameters\": dictionary of argument name and its value}";
         assert_eq!(Form::of_template(llama), Form::Bare { arguments: "parameters" });
     }
 }
