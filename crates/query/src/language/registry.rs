@@ -233,8 +233,9 @@ impl Models {
                     let machine = Machine { pool, clock: Arc::clone(&models.0.clock), cache_bytes, memory, engine };
                     Generator::load(&info, &path, machine).map(|generator| Loaded::Generator(Arc::new(generator)))
                 }
-                Kind::Embedding => Embedder::load(&info, &path, pool, memory)
-                    .map(|embedder| Loaded::Embedder(Arc::new(embedder))),
+                Kind::Embedding => {
+                    Embedder::load(&info, &path, pool, memory).map(|embedder| Loaded::Embedder(Arc::new(embedder)))
+                }
             }
         };
         let done = tokio::task::spawn_blocking(work).await;

@@ -316,7 +316,8 @@ impl Session {
         match Kind::of(&entry.model_type) {
             Some(_) => info_of_entry(&entry),
             None => Err(Error::invalid(format!(
-                "model {name} is of type {}, which writes no text; predict with it", entry.model_type
+                "model {name} is of type {}, which writes no text; predict with it",
+                entry.model_type
             ))),
         }
     }

@@ -223,12 +223,7 @@ impl StatementScope {
         Ok(state)
     }
 
-    async fn bind(
-        &self,
-        statement: &mut DFStatement,
-        namespace: &str,
-        depth: usize,
-    ) -> Result<Planning> {
+    async fn bind(&self, statement: &mut DFStatement, namespace: &str, depth: usize) -> Result<Planning> {
         match statement {
             DFStatement::Statement(statement) => {
                 let names = Names::of(statement.as_ref());

@@ -55,11 +55,7 @@ impl PlanProbe {
 
     fn report(&self, observer: &dyn Observer, phase: &str) {
         if let Some((rows_done, rows_total, tokens)) = self.0.lock().iter().find_map(model::tokens_of) {
-            observer.progress(Progress {
-                rows_total,
-                tokens: Some(tokens),
-                ..Progress::rows("generating", rows_done)
-            });
+            observer.progress(Progress { rows_total, tokens: Some(tokens), ..Progress::rows("generating", rows_done) });
             return;
         }
         let (rows_done, rows_total) = self.rows_read();

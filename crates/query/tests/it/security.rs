@@ -447,8 +447,10 @@ async fn a_language_model_is_applied_with_predict_and_imported_within_reach() {
     }
     assert_eq!(ann.language_model("smol").await.unwrap().name, "smol");
 
-    let confined = SessionOptions { confinement: Some(lakemill_query::Confinement::default()), ..SessionOptions::default() };
+    let confined =
+        SessionOptions { confinement: Some(lakemill_query::Confinement::default()), ..SessionOptions::default() };
     let confined = Session::open(world.local.lake().clone(), confined).unwrap();
-    let error = error(&confined, "CREATE MODEL m OPTIONS (model_type = 'LANGUAGE_MODEL', model_path = '/etc/hostname')").await;
+    let error =
+        error(&confined, "CREATE MODEL m OPTIONS (model_type = 'LANGUAGE_MODEL', model_path = '/etc/hostname')").await;
     assert!(error.message().contains("is out of reach"), "{error}");
 }

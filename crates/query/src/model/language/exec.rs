@@ -137,13 +137,9 @@ fn properties(input: &dyn ExecutionPlan, schema: SchemaRef) -> Result<PlanProper
 impl DisplayAs for LanguageExec {
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match kind {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(
-                f,
-                "LanguageExec: {}, model={}, prompt={}",
-                self.task.function(),
-                self.handle,
-                self.prompt
-            ),
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, "LanguageExec: {}, model={}, prompt={}", self.task.function(), self.handle, self.prompt)
+            }
             DisplayFormatType::TreeRender => {
                 writeln!(f, "function={}", self.task.function())?;
                 writeln!(f, "model={}", self.handle)
@@ -300,8 +296,8 @@ impl Run {
         let work = move || {
             let rows = texts(&prompts)?;
             let rows: Vec<Option<&str>> = rows.iter().collect();
-            let answers =
-                generate::generate(&generator, &task, &rows, finished.as_deref(), watching.as_ref()).map_err(external)?;
+            let answers = generate::generate(&generator, &task, &rows, finished.as_deref(), watching.as_ref())
+                .map_err(external)?;
             watching.answered(&answers);
             task.columns(&answers.answers).map_err(external)
         };
@@ -330,8 +326,7 @@ impl Run {
                 embeddings.extend(some);
             }
             let mut embeddings = embeddings.iter();
-            let answers: Vec<_> =
-                rows.iter().map(|row| row.and_then(|_| embeddings.next()).ok_or(NO_PROMPT)).collect();
+            let answers: Vec<_> = rows.iter().map(|row| row.and_then(|_| embeddings.next()).ok_or(NO_PROMPT)).collect();
             Ok(embedding_columns(&answers))
         };
         blocking(work).await
@@ -340,7 +335,8 @@ impl Run {
     /// Answers that an earlier run of the statement has finished; read once for all partitions.
     async fn finished(&mut self) -> crate::Result<Option<Arc<Finished>>> {
         let Some(resume) = &self.resume else { return Ok(None) };
-        let open = || async { resume.open(&self.node.handle, &self.node.task).await.map(|found| Some(Arc::new(found))) };
+        let open =
+            || async { resume.open(&self.node.handle, &self.node.task).await.map(|found| Some(Arc::new(found))) };
         self.node.finished.get_or_try_init(open).await.cloned()
     }
 }
@@ -352,7 +348,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// The prompts as texts.
 fn texts(prompts: &ArrayRef) -> Result<arrow::array::StringArray> {
-    let texts = if *prompts.data_type() == DataType::Utf8 { Arc::clone(prompts) } else { cast(prompts, &DataType::Utf8)? };
+    let texts =
+        if *prompts.data_type() == DataType::Utf8 { Arc::clone(prompts) } else { cast(prompts, &DataType::Utf8)? };
     match texts.as_string_opt::<i32>() {
         Some(texts) => Ok(texts.clone()),
         None => Err(external(Error::internal(format!("prompts are {}, not texts", texts.data_type())))),

@@ -163,7 +163,11 @@ fn categories(expr: &ast::Expr) -> Result<Vec<String>> {
     let texts = texts.filter(|texts| texts.iter().all(|text| !text.is_empty()));
     let texts = texts.ok_or_else(|| wrong("an array of texts"))?;
     let distinct: BTreeSet<&String> = texts.iter().collect();
-    if distinct.len() < 2 || distinct.len() < texts.len() { Err(wrong("two or more different texts")) } else { Ok(texts) }
+    if distinct.len() < 2 || distinct.len() < texts.len() {
+        Err(wrong("two or more different texts"))
+    } else {
+        Ok(texts)
+    }
 }
 
 /// The texts one after the other.
@@ -302,8 +306,8 @@ fn extract(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     }
     let Some(function) = function else { return Ok(Transformed::no(plan)) };
     let keeps_columns = matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Sort(_));
-    let supported =
-        keeps_columns || matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
+    let supported = keeps_columns
+        || matches!(plan, LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
     let inputs = plan.inputs();
     let (true, [input]) = (supported, inputs.as_slice()) else { return Err(misplaced(function)) };
     let mut below = (*input).clone();

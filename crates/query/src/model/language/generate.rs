@@ -9,11 +9,11 @@ use std::sync::Arc;
 use lakemill_llm::{Completion, FinishReason, Request, batch};
 use lakemill_model::chat::{Conversation, Message};
 
+use super::Task;
 use super::progress::Tokens;
 use super::resume::Finished;
 use super::settings::Generation;
 use super::task::{Answer, NO_PROMPT};
-use super::Task;
 use crate::language::Generator;
 use crate::{Error, Result};
 

@@ -50,7 +50,10 @@ impl LanguageHandle {
     /// Said of it where a predictive model is needed.
     pub(crate) fn no_prediction(&self) -> Error {
         let (kind, function) = (self.info.kind.as_str(), self.function());
-        Error::invalid(format!("model {} is of type {kind}, which predicts no label; {function} takes it", self.info.name))
+        Error::invalid(format!(
+            "model {} is of type {kind}, which predicts no label; {function} takes it",
+            self.info.name
+        ))
     }
 
     /// The relation that takes it.

@@ -170,7 +170,8 @@ impl Finished {
 
 fn encode(answers: &[(Digest, Arc<Answer>)]) -> Result<Vec<u8>> {
     let digests = FixedSizeBinaryArray::try_from_iter(answers.iter().map(|(digest, _)| digest))?;
-    let texts = |of: fn(&Answer) -> &str| -> StringArray { answers.iter().map(|(_, answer)| Some(of(answer))).collect() };
+    let texts =
+        |of: fn(&Answer) -> &str| -> StringArray { answers.iter().map(|(_, answer)| Some(of(answer))).collect() };
     let counts = |of: fn(&Answer) -> u64| -> UInt64Array { answers.iter().map(|(_, answer)| of(answer)).collect() };
     let batch = RecordBatch::try_from_iter([
         ("prompt", Arc::new(digests) as _),

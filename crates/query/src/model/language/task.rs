@@ -85,10 +85,9 @@ impl Task {
                 field("ml_generate_text_status", DataType::Utf8),
                 field("ml_generate_text_usage", DataType::Struct(usage_fields())),
             ],
-            Self::Text(_) => vec![
-                field("ml_generate_text_result", DataType::Utf8),
-                field("ml_generate_text_status", DataType::Utf8),
-            ],
+            Self::Text(_) => {
+                vec![field("ml_generate_text_result", DataType::Utf8), field("ml_generate_text_status", DataType::Utf8)]
+            }
             Self::Embedding => vec![
                 field("ml_generate_embedding_result", DataType::List(element())),
                 field("ml_generate_embedding_statistics", DataType::Struct(statistics_fields())),
@@ -106,7 +105,10 @@ impl Task {
             Self::Text(_) | Self::Embedding => prompt.to_owned(),
             Self::If { .. } => format!("{prompt}\n\nAnswer with yes or no."),
             Self::Classify { categories, .. } => {
-                format!("Classify the text into one of these categories: {}.\n\nText: {prompt}\n\nCategory:", categories.join(", "))
+                format!(
+                    "Classify the text into one of these categories: {}.\n\nText: {prompt}\n\nCategory:",
+                    categories.join(", ")
+                )
             }
             Self::Score { .. } => {
                 format!("{prompt}\n\nAnswer with a whole number from {} to {}.", SCORES.start(), SCORES.end())

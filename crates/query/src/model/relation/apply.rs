@@ -199,7 +199,11 @@ fn rows(mut arguments: Arguments, context: &mut dyn RelationPlannerContext) -> R
 }
 
 /// Plans rows, their columns under their bare names.
-pub(in crate::model) fn relation(function: &str, query: Option<Query>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+pub(in crate::model) fn relation(
+    function: &str,
+    query: Option<Query>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
     let Some(query) = query else { return Err(Error::internal(format!("{function} has no rows"))) };
     let plan = plan_rows(Box::new(query), context)?;
     if plan.contains_outer_reference() {

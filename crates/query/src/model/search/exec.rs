@@ -174,11 +174,7 @@ impl Run {
         self.rows(&queries, &found, &kept)
     }
 
-    async fn partition(
-        self,
-        partition: usize,
-        queries: Arc<Vectors>,
-    ) -> Result<(usize, Nearest, MemoryReservation)> {
+    async fn partition(self, partition: usize, queries: Arc<Vectors>) -> Result<(usize, Nearest, MemoryReservation)> {
         let memory = self.memory();
         let mut nearest = Nearest::new(queries, self.search.clone());
         let mut rows = self.base.execute(partition, Arc::clone(&self.context))?;

@@ -41,7 +41,8 @@ impl RelationPlanner for SearchRelation {
         match relation {
             TableFactor::Table { name, alias, args: Some(args), .. } if is_search(&name) => {
                 let at = position(name.span().start);
-                let plan = plan(args.args, context).map_err(|error| DataFusionError::External(Box::new(error.at(at))))?;
+                let plan =
+                    plan(args.args, context).map_err(|error| DataFusionError::External(Box::new(error.at(at))))?;
                 let alias = alias.map(|alias| complete(alias, &plan));
                 Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
             }
@@ -106,8 +107,7 @@ impl Arguments {
                 let written = text("distance_type", expr)?;
                 let known = Distance::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(&written));
                 let names = Distance::ALL.map(Distance::as_str);
-                self.distance =
-                    Some(known.ok_or_else(|| Error::invalid(unknown("distance_type", &written, names)))?);
+                self.distance = Some(known.ok_or_else(|| Error::invalid(unknown("distance_type", &written, names)))?);
             }
             "query_column_to_search" => self.query_column = Some(text(name, expr)?),
             other => return Err(Error::invalid(unknown("argument", other, NAMED))),
