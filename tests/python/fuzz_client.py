@@ -44,6 +44,10 @@ def over_http():
         ("/v1/models/lateness:predict", b'{"instances": [{"hour": 1, "distance": 2.5, "vehicle": "car"}], "threshold": 0.4}'),
         ("/v1/models/lateness:predict", b'{"instances": [{"id": 1}, {"id": 2}], "lookup": {"table": "rides", "key": ["id"]}, "version": 1}'),
         ("/v1/models/lateness@1:predict", b'{"instances": []}'),
+        ("/v1/chat/completions", b'{"model": "none", "messages": [{"role": "user", "content": "Hi"}], "stop": ["x"], "stream": true}'),
+        ("/v1/chat/completions", b'{"model": "none", "messages": [], "tools": [{"type": "function", "function": {"name": "f"}}]}'),
+        ("/v1/completions", b'{"model": "none", "prompt": [1, 2], "logit_bias": {"7": -3}, "response_format": {"type": "text"}}'),
+        ("/v1/embeddings", b'{"model": "none", "input": ["a", "b"], "encoding_format": "base64"}'),
     ]
     connection = http.client.HTTPConnection("127.0.0.1", HTTP, timeout=20)
     for _ in range(ROUNDS):

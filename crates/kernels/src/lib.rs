@@ -5,9 +5,20 @@
 //!
 //! **Architecture invariant:** a kernel's result never depends on the path that was chosen.
 
+pub mod activation;
 pub mod allocator;
+pub mod attention;
+pub mod distance;
 pub mod encode;
 pub mod gradient;
 pub mod histogram;
+pub mod map;
+pub mod matmul;
+pub mod norm;
 pub mod partition;
+pub mod pool;
+pub mod quant;
+pub mod rope;
 pub mod score;
+mod simd;
+pub mod vector;

@@ -29,7 +29,7 @@ pub use catalog::{
 pub use commit_mark::CommitMark;
 pub use credential::{Key, Token, Verifier, is_verifier, random};
 pub use error::{Error, Result};
-pub use lake::{Lake, LakeOptions, ModelDraft, Relation, SaveMode};
+pub use lake::{GENERATED, Lake, LakeOptions, ModelDraft, Relation, SaveMode};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};
 pub use run::{RunDetail, RunProcess, RunProgress, RunRecord, RunStatement, RunStep};
 pub use table::{At, LakeTable};

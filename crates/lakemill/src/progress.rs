@@ -92,6 +92,9 @@ fn described(progress: &Progress<'_>) -> String {
     if progress.rows_done > 0 && progress.iteration.is_none() {
         text.push_str(&format!(", {} rows", grouped(progress.rows_done)));
     }
+    if let Some(tokens) = progress.tokens {
+        text.push_str(&format!(", {:.0} tokens a second", tokens.generated_per_s));
+    }
     text
 }
 

@@ -11,6 +11,7 @@
 
 mod dialect;
 mod error;
+pub mod language;
 mod lineage;
 mod model;
 mod observer;
@@ -24,7 +25,7 @@ pub use dialect::{Parsed, StatementKind};
 pub use error::{Error, Position, Result};
 pub use lineage::{Lineage, ObjectKind, ObjectRef, ObjectVersion};
 pub use model::{ML_RELATIONS, ModelCodec, Scorer};
-pub use observer::{NoObserver, Observer, Progress};
+pub use observer::{NoObserver, Observer, Progress, TokenProgress};
 pub use outcome::{Description, Executed, Outcome, Summary};
 pub use plain::Plain;
 pub use session::{Auditor, Confinement, Extension, Principal, Session, SessionOptions};

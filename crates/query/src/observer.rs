@@ -15,12 +15,29 @@ pub struct Progress<'a> {
     pub iteration: Option<(u32, u32)>,
     /// The loss after that iteration.
     pub loss: Option<f64>,
+    /// What a language model has read and written, where one is at work.
+    pub tokens: Option<TokenProgress>,
+}
+
+/// The tokens of a language model's work so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TokenProgress {
+    /// Tokens of prompts that were computed.
+    pub prefilled: u64,
+    /// Tokens of prompts that were there already, since another prompt begins with them.
+    pub reused: u64,
+    /// Tokens written.
+    pub generated: u64,
+    /// Of these in a second, on average.
+    pub generated_per_s: f64,
+    /// The estimated time until all rows are done.
+    pub seconds_left: Option<f64>,
 }
 
 impl<'a> Progress<'a> {
     /// `rows_done` rows in `phase`, of an unknown number.
     pub const fn rows(phase: &'a str, rows_done: u64) -> Self {
-        Self { phase, rows_done, rows_total: None, iteration: None, loss: None }
+        Self { phase, rows_done, rows_total: None, iteration: None, loss: None, tokens: None }
     }
 }
 

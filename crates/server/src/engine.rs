@@ -111,6 +111,11 @@ impl Engine {
         self.admission.close();
     }
 
+    /// Cancelled when what still runs has to end.
+    pub(crate) fn halted(&self) -> CancellationToken {
+        self.halt.clone()
+    }
+
     /// Stops what still runs.
     pub(crate) fn halt(&self) {
         self.halt.cancel();

@@ -122,6 +122,9 @@ impl Server {
             self.engine.halt();
             let _ = tokio::time::timeout(HALT_MAX, service.connections.wait()).await;
         }
+        // Its engines end with their threads, which are not to be torn off: SQL has none of them in use any more.
+        let language = self.engine.session().language().clone();
+        let _ = tokio::task::spawn_blocking(move || language.shutdown(Some(HALT_MAX))).await;
         if let Some(predictions) = self.predictions
             && tokio::time::timeout(self.options.drain_max, predictions.close()).await.is_err()
         {

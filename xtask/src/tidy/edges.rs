@@ -14,7 +14,10 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("lakemill-learn", &["lakemill-base", "lakemill-kernels"]),
     ("lakemill-llm", &["lakemill-base", "lakemill-kernels", "lakemill-model"]),
     ("lakemill-lake", &["lakemill-base", "lakemill-features"]),
-    ("lakemill-query", &["lakemill-base", "lakemill-model", "lakemill-learn", "lakemill-lake", "lakemill-llm"]),
+    (
+        "lakemill-query",
+        &["lakemill-base", "lakemill-kernels", "lakemill-model", "lakemill-learn", "lakemill-lake", "lakemill-llm"],
+    ),
     ("lakemill-pipeline", &["lakemill-base", "lakemill-learn", "lakemill-lake", "lakemill-query"]),
     ("lakemill-server", &["lakemill-base", "lakemill-model", "lakemill-lake", "lakemill-llm", "lakemill-query"]),
     (

@@ -11,6 +11,7 @@
 //! catalog.db-locks/              locks of pipelines that run
 //! tables/<namespace>.<name>-<id>/    a Delta table; <id> makes the folder unique for ever
 //! models/<namespace>.<name>/<id>/    the files of one model version
+//! generated/<id>/                    finished answers of a statement that has not committed
 //! ```
 //!
 //! Folder names are made of the letters, digits, `_` and `-` of a checked name and an id, so no name leads out of the
@@ -42,6 +43,9 @@ use crate::table::{At, LakeTable, Pinned, Snapshots, unreadable};
 
 /// Where tables lie below the root.
 const TABLES: &str = "tables";
+
+/// Where statements keep below the root what language models have answered, until they commit.
+pub const GENERATED: &str = "generated";
 
 /// Where a lake lies and how to open it.
 #[derive(Clone, Debug)]

@@ -10,15 +10,15 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::models::MODELS;
-use super::{Lake, TABLES};
+use super::{GENERATED, Lake, TABLES};
 use crate::error::{Error, Result};
 
 /// A folder of another process that is about to become visible is younger than this.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Lake {
-    /// Removes folders of tables and models that no name points to and that nobody has written to for a day (or for
-    /// `older_than`). Gives the folders.
+    /// Removes folders of tables and models that no name points to, and answers of statements that never committed, that
+    /// nobody has written to for a day (or for `older_than`). Gives the folders.
     ///
     /// # Errors
     /// Unavailable: a file cannot be removed.
@@ -26,7 +26,7 @@ impl Lake {
         self.check_writable()?;
         let store = self.object_store();
         let mut newest_ms: BTreeMap<String, i64> = BTreeMap::new();
-        for top in [TABLES, MODELS] {
+        for top in [TABLES, MODELS, GENERATED] {
             let files: Vec<_> = store.list(Some(&StorePath::from(top))).try_collect().await?;
             for file in files {
                 let parts: Vec<_> = file.location.parts().take(2).map(|part| part.as_ref().to_owned()).collect();

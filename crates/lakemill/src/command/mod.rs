@@ -1,6 +1,8 @@
 //! One file per subcommand.
 
+mod chat;
 mod completions;
+mod language;
 mod listing;
 mod models;
 mod report;
@@ -29,6 +31,7 @@ pub(crate) fn run(cli: &Cli) -> Result<u8> {
         Command::Sql(args) => sql::run(&cli.global, args),
         Command::Tables(args) => tables::run(&cli.global, args),
         Command::Models(args) => models::run(&cli.global, args),
+        Command::Chat(args) => chat::run(&cli.global, args),
         Command::Report(args) => report::run(&cli.global, args),
         Command::Serve(args) => serve::run(&cli.global, args),
         Command::Users(args) => users::run(&cli.global, args),

@@ -36,7 +36,7 @@ type LineEditor<'e> = Editor<Helper<'e>, FileHistory>;
 pub(crate) fn run(engine: &Engine, mut runner: Runner<'_>) -> Result<()> {
     let color = console::colors_enabled();
     let mut editor = editor(engine, color)?;
-    let history = history_file();
+    let history = history_file("history");
     if let Some(path) = &history {
         // No history yet, or one that cannot be read: the prompt works without.
         let _ = editor.load_history(path);
@@ -159,8 +159,8 @@ fn remember(editor: &mut LineEditor<'_>, text: &str, file: Option<&PathBuf>) {
     }
 }
 
-/// The file of the history, in the user's folder for state; its folder is made.
-fn history_file() -> Option<PathBuf> {
+/// The file of a history, in the user's folder for state; its folder is made.
+pub(crate) fn history_file(name: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("LAKEMILL_HISTORY") {
         return Some(PathBuf::from(path)).filter(|path| !path.as_os_str().is_empty());
     }
@@ -170,7 +170,7 @@ fn history_file() -> Option<PathBuf> {
         .or_else(|| folder("HOME").map(|home| home.join(".local").join("state")))?;
     let folder = state.join("lakemill");
     std::fs::create_dir_all(&folder).ok()?;
-    Some(folder.join("history"))
+    Some(folder.join(name))
 }
 
 #[cfg(test)]

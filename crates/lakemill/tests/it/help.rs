@@ -115,7 +115,7 @@ fn every_command_explains_the_options_of_lake_and_engine() {
                   
                   [default: auto]
     "#]];
-    for command in ["run", "sql", "tables", "models", "report", "completions"] {
+    for command in ["run", "sql", "tables", "models", "chat", "report", "completions"] {
         expected.assert_eq(&long_help(command).1);
     }
 }
@@ -239,7 +239,7 @@ fn the_help_of_sql() {
 
 #[test]
 fn every_command_has_examples() {
-    for command in ["run", "sql", "tables", "models", "report", "serve", "users", "completions"] {
+    for command in ["run", "sql", "tables", "models", "chat", "report", "serve", "users", "completions"] {
         assert!(help(&[command, "--help"]).contains("Examples:\n  lakemill "), "{command}");
     }
 }

@@ -26,6 +26,21 @@ impl From<lakemill_learn::Error> for Error {
     }
 }
 
+impl From<lakemill_model::Error> for Error {
+    fn from(error: lakemill_model::Error) -> Self {
+        Self::new(error.kind(), error.to_string()).with_source(error)
+    }
+}
+
+impl From<lakemill_llm::Error> for Error {
+    fn from(error: lakemill_llm::Error) -> Self {
+        if error.is_cancelled() {
+            return Self::cancelled();
+        }
+        Self::new(error.kind(), error.to_string()).with_source(error)
+    }
+}
+
 impl From<ParserError> for Error {
     fn from(error: ParserError) -> Self {
         parse_error(error)

@@ -1,4 +1,5 @@
-//! Loading models: once per statement by name, once per session by version.
+//! Loading models: once per statement by name, once per session by version. Of language models only the entry is read here;
+//! `crate::language` loads them when they are used.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use lakemill_lake::{Lake, ModelEntry, ModelName};
 use lakemill_learn::{Artifact, Model};
 use parking_lot::Mutex;
 
+use super::language::LanguageHandle;
 use super::loaded::{LoadedModel, ModelHandle};
 use super::transform::Transform;
 use crate::lineage::{ObjectRef, ObjectVersion};
@@ -27,7 +29,25 @@ pub(crate) struct SessionModels(Mutex<Vec<(String, Arc<LoadedModel>)>>);
 pub(crate) struct ScopeModels(Mutex<Vec<ScopeModel>>);
 
 /// The name and version that the statement wrote, and what they stand for.
-type ScopeModel = (ModelName, Option<u64>, Arc<LoadedModel>);
+type ScopeModel = (ModelName, Option<u64>, AnyModel);
+
+/// A model of either half.
+#[derive(Clone, Debug)]
+pub(super) enum AnyModel {
+    /// One that was trained on rows.
+    Predictive(Arc<LoadedModel>),
+    /// A language model or an encoder.
+    Language(Arc<LanguageHandle>),
+}
+
+impl AnyModel {
+    fn name_and_version(&self) -> (ModelName, u64) {
+        match self {
+            Self::Predictive(model) => (model.handle.name.clone(), model.handle.version),
+            Self::Language(handle) => (handle.model_name(), handle.version()),
+        }
+    }
+}
 
 impl SessionModels {
     fn get(&self, key: &str) -> Option<Arc<LoadedModel>> {
@@ -52,7 +72,7 @@ impl SessionModels {
 ///
 /// # Errors
 /// Not found, with a suggestion; Data if its files are damaged.
-pub(crate) async fn load(scope: &StatementScope, name: &ModelName, version: Option<u64>) -> Result<Arc<LoadedModel>> {
+pub(super) async fn load(scope: &StatementScope, name: &ModelName, version: Option<u64>) -> Result<AnyModel> {
     scope.may_predict(name).await?;
     let known = scope
         .models
@@ -60,36 +80,51 @@ pub(crate) async fn load(scope: &StatementScope, name: &ModelName, version: Opti
         .lock()
         .iter()
         .find(|(known, at, _)| known == name && *at == version)
-        .map(|(_, _, model)| Arc::clone(model));
+        .map(|(_, _, model)| model.clone());
     if let Some(model) = known {
         return Ok(model);
     }
-    let model = fetch(scope.session(), scope.state(), name, version).await?;
-    let handle = &model.handle;
-    let object = ObjectRef::model(format!("{}.{}", handle.name.namespace, handle.name.model));
-    scope.record_read(object, ObjectVersion::Version(handle.version));
-    scope.models.0.lock().push((name.clone(), version, Arc::clone(&model)));
+    let model = fetch_any(scope.session(), scope.state(), name, version).await?;
+    let (full, at) = model.name_and_version();
+    let object = ObjectRef::model(format!("{}.{}", full.namespace, full.model));
+    scope.record_read(object, ObjectVersion::Version(at));
+    scope.models.0.lock().push((name.clone(), version, model.clone()));
     Ok(model)
 }
 
-/// The model of a name at a version, from memory where the session has it.
+/// The predictive model of a name at a version, from memory where the session has it.
 ///
 /// # Errors
-/// As [`load`].
+/// As [`load`]; Invalid: it is a language model.
 pub(super) async fn fetch(
     session: &Session,
     state: &SessionState,
     name: &ModelName,
     version: Option<u64>,
 ) -> Result<Arc<LoadedModel>> {
+    match fetch_any(session, state, name, version).await? {
+        AnyModel::Predictive(model) => Ok(model),
+        AnyModel::Language(handle) => Err(handle.no_prediction()),
+    }
+}
+
+async fn fetch_any(
+    session: &Session,
+    state: &SessionState,
+    name: &ModelName,
+    version: Option<u64>,
+) -> Result<AnyModel> {
     let entry = session.lake().model(name, version).await?;
+    if let Some(handle) = LanguageHandle::of_entry(&entry, session.language())? {
+        return Ok(AnyModel::Language(Arc::new(handle)));
+    }
     let key = format!("{} {}", entry.version.path, entry.version.created_ms);
     if let Some(model) = session.models().get(&key) {
-        return Ok(model);
+        return Ok(AnyModel::Predictive(model));
     }
     let model = Arc::new(read(session.lake(), state, entry).await?);
     session.models().put(key, Arc::clone(&model));
-    Ok(model)
+    Ok(AnyModel::Predictive(model))
 }
 
 async fn read(lake: &Lake, state: &SessionState, entry: ModelEntry) -> Result<LoadedModel> {

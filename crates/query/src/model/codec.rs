@@ -2,31 +2,49 @@
 //!
 //! Each operator's own message, with what it carries and why, stands beside the operator.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
+use lakemill_base::SystemClock;
 use lakemill_learn::FittedTransform;
 use prost::Message;
 
 use super::drift::{self, Deviations};
 use super::evaluate::{EvaluateExec, EvaluateMessage};
+use super::language::{LanguageExec, LanguageMessage};
 use super::predict::{Decoding, ModelCache, PredictExec, PredictMessage};
+use super::search::{SearchExec, SearchMessage};
 use super::transform::{FittedFunction, scalar_functions, schema_from_ipc, schema_to_ipc};
 use crate::Error;
+use crate::language::{Models, ModelsOptions};
 
 /// Encodes and decodes plans with models.
 #[derive(Debug, Default)]
 pub struct ModelCodec {
     models: ModelCache,
+    language: OnceLock<Models>,
+}
+
+impl ModelCodec {
+    /// A codec whose plans use the language models of a registry.
+    pub fn with_language(models: Models) -> Self {
+        Self { models: ModelCache::default(), language: OnceLock::from(models) }
+    }
+
+    /// The registry, by default one of this codec's own, in the memory of whoever runs the plans.
+    fn language(&self, task: &TaskContext) -> &Models {
+        let own = || Models::new(ModelsOptions::default(), Arc::clone(task.memory_pool()), Arc::new(SystemClock));
+        self.language.get_or_init(own)
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
 struct NodeMessage {
-    #[prost(oneof = "Node", tags = "1, 2")]
+    #[prost(oneof = "Node", tags = "1, 2, 3, 4")]
     node: Option<Node>,
 }
 
@@ -37,6 +55,10 @@ enum Node {
     Predict(PredictMessage),
     #[prost(message, tag = "2")]
     Evaluate(EvaluateMessage),
+    #[prost(message, tag = "3")]
+    Language(LanguageMessage),
+    #[prost(message, tag = "4")]
+    Search(SearchMessage),
 }
 
 /// A function that carries something with it.
@@ -59,11 +81,17 @@ impl PhysicalExtensionCodec for ModelCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let message = NodeMessage::decode(buffer).map_err(|error| damaged(&error.to_string()))?;
-        let [input] = inputs else { return Err(damaged("an operator of models has one input")) };
         let decoding = Decoding { task, codec: self, converter, models: &self.models };
-        Ok(match message.node.ok_or_else(|| damaged("an unknown operator"))? {
+        let node = message.node.ok_or_else(|| damaged("an unknown operator"))?;
+        if let (Node::Search(search), [query, base]) = (&node, inputs) {
+            return Ok(Arc::new(search.decode(Arc::clone(query), Arc::clone(base))?));
+        }
+        let [input] = inputs else { return Err(damaged("an operator of models has one input")) };
+        Ok(match node {
             Node::Predict(predict) => Arc::new(predict.decode(Arc::clone(input), &decoding)?),
             Node::Evaluate(evaluate) => Arc::new(evaluate.decode(Arc::clone(input), &decoding)?),
+            Node::Language(language) => Arc::new(language.decode(Arc::clone(input), self.language(task), &decoding)?),
+            Node::Search(_) => return Err(damaged("a search has two inputs")),
         })
     }
 
@@ -77,6 +105,10 @@ impl PhysicalExtensionCodec for ModelCodec {
             Node::Predict(PredictMessage::of(predict, self, converter)?)
         } else if let Some(evaluate) = node.downcast_ref::<EvaluateExec>() {
             Node::Evaluate(EvaluateMessage::of(evaluate, self, converter)?)
+        } else if let Some(language) = node.downcast_ref::<LanguageExec>() {
+            Node::Language(LanguageMessage::of(language, self, converter)?)
+        } else if let Some(search) = node.downcast_ref::<SearchExec>() {
+            Node::Search(SearchMessage::of(search)?)
         } else {
             return Err(DataFusionError::NotImplemented(format!("{} cannot be encoded", node.name())));
         };

@@ -3,6 +3,7 @@
 //! - [`parse`]: the grammar; every option keeps its place in the text.
 //! - [`create`]: CREATE MODEL. [`transform`]: its TRANSFORM clause. [`statement`]: the other statements.
 //! - [`relation`]: `ML.PREDICT(..)` and its kind in FROM, planned into [`predict`], [`evaluate`], [`drift`] or stored rows.
+//! - [`language`]: language models and encoders, their relations and functions. [`search`]: VECTOR_SEARCH.
 //! - [`codec`]: plans with models as bytes. [`unary`]: what the physical operators share.
 //!
 //! Not here: how models are fitted, measured and saved (`learn`), and where they are kept (`lake`).
@@ -15,12 +16,14 @@ mod codec;
 mod create;
 mod drift;
 mod evaluate;
+mod language;
 mod loaded;
 mod parse;
 mod planner;
 mod predict;
 mod relation;
 mod scorer;
+mod search;
 mod statement;
 mod transform;
 mod unary;
@@ -28,6 +31,7 @@ mod unary;
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::logical_expr::planner::RelationPlanner;
 use datafusion::physical_planner::ExtensionPlanner;
 use sqlparser::ast::{VisitMut, VisitorMut};
@@ -38,12 +42,13 @@ use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::session::{ModelArgument, StatementScope};
 
+use cache::AnyModel;
 pub(crate) use cache::{ScopeModels, SessionModels};
 pub use codec::ModelCodec;
+pub(crate) use language::{Resume, info_of_entry, tokens_of};
 pub(crate) use parse::{ModelReference, ModelStatement, parse_prefix, referenced_models};
 pub use scorer::Scorer;
 pub use transform::RELATIONS as ML_RELATIONS;
-pub(crate) use transform::rewrite_calls;
 
 impl ModelStatement {
     /// What it is, for callers that present it.
@@ -104,12 +109,30 @@ pub(crate) async fn execute(
     }
 }
 
-/// The planners of `ML.*` relations for one text (a statement or a view in it), with the models that it names
-/// loaded: planning itself cannot wait for anything.
-pub(crate) async fn relation_planners(
-    scope: &StatementScope,
-    arguments: &[ModelArgument],
-) -> Result<Vec<Arc<dyn RelationPlanner>>> {
+/// What plans the `ML.*` relations and the `AI.*` functions of one text (a statement or a view in it).
+#[derive(Debug, Default)]
+pub(crate) struct Planning {
+    /// Planners of relations.
+    pub(crate) relations: Vec<Arc<dyn RelationPlanner>>,
+    /// Functions that the text's calls were rewritten to.
+    pub(crate) functions: Vec<Arc<ScalarUDF>>,
+    models: Vec<(ModelReference, Arc<language::LanguageHandle>)>,
+}
+
+impl Planning {
+    /// Rewrites the calls of `ML.*` and `AI.*` values in the text.
+    ///
+    /// # Errors
+    /// There is no such function, or its arguments are wrong; with its place.
+    pub(crate) fn rewrite_calls<T: VisitMut>(&mut self, syntax: &mut T) -> Result<()> {
+        transform::rewrite_calls(syntax)?;
+        self.functions.extend(language::rewrite_calls(syntax, &self.models)?);
+        Ok(())
+    }
+}
+
+/// The planning of one text, with the models that it names loaded: planning itself cannot wait for anything.
+pub(crate) async fn planning(scope: &StatementScope, arguments: &[ModelArgument]) -> Result<Planning> {
     let mut models = Vec::with_capacity(arguments.len());
     for argument in arguments {
         let model =
@@ -121,7 +144,15 @@ pub(crate) async fn relation_planners(
             })?;
         models.push((argument.reference.clone(), model));
     }
-    Ok(vec![Arc::new(relation::ModelRelations::new(models))])
+    let language = models.iter().filter_map(|(reference, model)| match model {
+        AnyModel::Language(handle) => Some((reference.clone(), Arc::clone(handle))),
+        AnyModel::Predictive(_) => None,
+    });
+    Ok(Planning {
+        models: language.collect(),
+        functions: Vec::new(),
+        relations: vec![Arc::new(relation::ModelRelations::new(models)), Arc::new(search::SearchRelation)],
+    })
 }
 
 /// The planners from our logical nodes to physical operators.
@@ -133,5 +164,5 @@ pub(crate) fn extension_planners() -> Vec<Arc<dyn ExtensionPlanner + Send + Sync
 pub(crate) fn extend(mut builder: SessionStateBuilder) -> SessionStateBuilder {
     builder.scalar_functions().get_or_insert_default().extend(transform::scalar_functions());
     builder.aggregate_functions().get_or_insert_default().extend(drift::aggregate_functions());
-    builder.with_optimizer_rule(Arc::new(predict::PrunePredictions))
+    builder.with_analyzer_rule(Arc::new(language::AiRule)).with_optimizer_rule(Arc::new(predict::PrunePredictions))
 }

@@ -12,9 +12,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::evaluate::{EvaluateExec, EvaluateNode};
+use super::language::{LanguageExec, LanguageNode};
 use super::predict::{PredictExec, PredictNode, Predictor};
+use super::search::{SearchExec, SearchNode};
 
-/// Plans [`PredictNode`] and [`EvaluateNode`].
+/// Plans [`PredictNode`], [`EvaluateNode`], [`LanguageNode`] and [`SearchNode`].
 #[derive(Debug, Default)]
 pub(super) struct ModelPlanner;
 
@@ -40,6 +42,10 @@ fn plan(
     physical: &[Arc<dyn ExecutionPlan>],
     (session, context): (&dyn Session, &PhysicalPlanningContext),
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    if let (Some(search), [query, base]) = (node.as_any().downcast_ref::<SearchNode>(), physical) {
+        let node = SearchExec::try_new(Arc::clone(query), Arc::clone(base), search.search().clone())?;
+        return Ok(Some(Arc::new(node)));
+    }
     let ([rows], [input]) = (logical, physical) else { return Ok(None) };
     let exprs = |exprs: &[Expr]| -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         exprs.iter().map(|expr| planner.create_physical_expr(expr, rows.schema(), session, context)).collect()
@@ -47,6 +53,12 @@ fn plan(
     if let Some(predict) = node.as_any().downcast_ref::<PredictNode>() {
         let predictor = Predictor::new(Arc::clone(predict.handle()), exprs(predict.features())?);
         let node = PredictExec::try_new(Arc::clone(input), predictor, predict.outputs())?;
+        return Ok(Some(Arc::new(node)));
+    }
+    if let Some(language) = node.as_any().downcast_ref::<LanguageNode>() {
+        let prompt = planner.create_physical_expr(language.prompt(), rows.schema(), session, context)?;
+        let (handle, task) = (Arc::clone(language.handle()), Arc::clone(language.task()));
+        let node = LanguageExec::try_new(Arc::clone(input), handle, task, prompt)?;
         return Ok(Some(Arc::new(node)));
     }
     if let Some(evaluate) = node.as_any().downcast_ref::<EvaluateNode>() {

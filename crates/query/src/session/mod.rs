@@ -48,7 +48,8 @@ pub(crate) use temporary::{Temporaries, Temporary};
 
 use crate::dialect::{Grammar, Parsed, parse_script};
 use crate::error::{Error, Result};
-use crate::model::{Scorer, SessionModels};
+use crate::language::{Kind, ModelInfo, Models, ModelsOptions};
+use crate::model::{Scorer, SessionModels, info_of_entry};
 use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Description, Executed, Outcome};
 use crate::statement;
@@ -68,6 +69,8 @@ pub struct SessionOptions {
     pub create_tables_in_memory: bool,
     /// What statements may reach beside the lake; `None`: all that the process may.
     pub confinement: Option<Confinement>,
+    /// How many language models are kept loaded, and in how much memory.
+    pub language: ModelsOptions,
 }
 
 impl Default for SessionOptions {
@@ -79,6 +82,7 @@ impl Default for SessionOptions {
             default_namespace: DEFAULT_NAMESPACE.to_owned(),
             create_tables_in_memory: false,
             confinement: None,
+            language: ModelsOptions::default(),
         }
     }
 }
@@ -117,6 +121,7 @@ struct SessionInner {
     namespace: RwLock<String>,
     prepared: RwLock<HashMap<String, Parsed>>,
     models: Arc<SessionModels>,
+    language: Models,
     extension: Extension,
     access: Access,
     temporary: Temporaries,
@@ -137,6 +142,8 @@ impl Session {
     pub fn open(lake: Lake, options: SessionOptions) -> Result<Self> {
         let context = config::context(&lake, &options, &MemoryLimit::new(options.memory_bytes))?;
         let namespace = RwLock::new(options.default_namespace.clone());
+        let memory = Arc::clone(&context.runtime_env().memory_pool);
+        let language = Models::new(options.language.clone(), memory, Arc::clone(&lake.options().clock));
         let inner = SessionInner {
             lake,
             options,
@@ -144,6 +151,7 @@ impl Session {
             namespace,
             prepared: RwLock::default(),
             models: Arc::default(),
+            language,
             extension: Extension::default(),
             access: Access::Open,
             temporary: Temporaries::default(),
@@ -211,6 +219,7 @@ impl Session {
             namespace: RwLock::new(self.inner().options.default_namespace.clone()),
             prepared: RwLock::default(),
             models: Arc::clone(&self.inner().models),
+            language: self.inner().language.clone(),
             extension,
             access,
             temporary,
@@ -260,6 +269,57 @@ impl Session {
         };
         self.may_predict(&name).boxed().await?;
         Scorer::load(self, &name, version).boxed().await
+    }
+
+    /// The registry of language models, which all clients of the session share.
+    pub fn language(&self) -> &Models {
+        &self.inner().language
+    }
+
+    /// The language models and encoders that the session's user may know of: the newest versions of those in the catalog, and
+    /// those that were added to the registry.
+    ///
+    /// # Errors
+    /// Unavailable: the catalog does not answer.
+    pub async fn language_models(&self) -> Result<Vec<ModelInfo>> {
+        async {
+            let entries = self.models_for(self.rights().await?.as_ref()).await?;
+            let of_catalog = entries.iter().filter(|entry| Kind::of(&entry.model_type).is_some());
+            let mut models = of_catalog.map(info_of_entry).collect::<Result<Vec<_>>>()?;
+            models.extend(self.language().added());
+            Ok(models)
+        }
+        .boxed()
+        .await
+    }
+
+    /// One of them by its name, the namespace of names that give none left out or not.
+    ///
+    /// # Errors
+    /// Denied without PREDICT on it; NotFound, with a suggestion; Invalid: it is a predictive model.
+    pub async fn language_model(&self, name: &str) -> Result<ModelInfo> {
+        self.find_language_model(name).boxed().await
+    }
+
+    async fn find_language_model(&self, name: &str) -> Result<ModelInfo> {
+        if let Some(added) = self.language().added().into_iter().find(|model| model.name == name) {
+            // Who serves a model without a catalog entry serves it to every user.
+            self.principal()?;
+            return Ok(added);
+        }
+        let name = match name.split_once('.') {
+            Some((namespace, model)) => ModelName::new(namespace, model),
+            None => ModelName::new(self.namespace(), name),
+        };
+        self.may_predict(&name).await?;
+        let entry = self.lake().model(&name, None).await?;
+        match Kind::of(&entry.model_type) {
+            Some(_) => info_of_entry(&entry),
+            None => Err(Error::invalid(format!(
+                "model {name} is of type {}, which writes no text; predict with it",
+                entry.model_type
+            ))),
+        }
     }
 
     /// The columns of a relation. Unlike a statement it leaves no trace in the audit log.

@@ -7,8 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{CatalogProviderList, TableProvider};
 use datafusion::common::{DFSchema, ScalarValue};
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::planner::RelationPlanner;
+use datafusion::execution::{FunctionRegistry, SessionState};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -25,7 +24,7 @@ use super::{Session, Temporary, order_all};
 use crate::dialect::{Listing, Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
 use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
-use crate::model;
+use crate::model::{self, Planning};
 use crate::observer::Observer;
 use crate::optimizer::Interrupt;
 
@@ -203,21 +202,20 @@ impl StatementScope {
     /// As [`StatementScope::plan_query`].
     pub(crate) async fn plan(&self, mut statement: DFStatement) -> Result<LogicalPlan> {
         let namespace = self.session.namespace();
-        let planners = self.bind(&mut statement, &namespace, 0).await?;
-        let state = self.planning_state(planners, &namespace)?;
+        let planning = self.bind(&mut statement, &namespace, 0).await?;
+        let state = self.planning_state(planning, &namespace)?;
         order_all::count_columns(&state, &mut statement).await;
         state.statement_to_plan(statement).await.map_err(|error| self.error(error))
     }
 
-    /// A state in which names of `namespace` need no prefix and `planners` plan relations.
-    pub(crate) fn planning_state(
-        &self,
-        planners: Vec<Arc<dyn RelationPlanner>>,
-        namespace: &str,
-    ) -> Result<SessionState> {
+    /// A state in which names of `namespace` need no prefix, and which knows the relations and functions of `planning`.
+    pub(crate) fn planning_state(&self, planning: Planning, namespace: &str) -> Result<SessionState> {
         let mut state = self.state.clone();
-        for planner in planners {
+        for planner in planning.relations {
             state.register_relation_planner(planner)?;
+        }
+        for function in planning.functions {
+            state.register_udf(function)?;
         }
         if !self.session.options().create_tables_in_memory {
             state.config_mut().options_mut().catalog.default_schema = namespace.to_owned();
@@ -225,49 +223,44 @@ impl StatementScope {
         Ok(state)
     }
 
-    async fn bind(
-        &self,
-        statement: &mut DFStatement,
-        namespace: &str,
-        depth: usize,
-    ) -> Result<Vec<Arc<dyn RelationPlanner>>> {
+    async fn bind(&self, statement: &mut DFStatement, namespace: &str, depth: usize) -> Result<Planning> {
         match statement {
             DFStatement::Statement(statement) => {
                 let names = Names::of(statement.as_ref());
-                let planners = self.pin_all(&names, namespace, depth).await?;
+                let mut planning = self.pin_all(&names, namespace, depth).await?;
                 pin_names(statement.as_mut());
                 order_all::number_columns(statement.as_mut());
-                model::rewrite_calls(statement.as_mut()).map_err(|error| self.shifted(error))?;
-                Ok(planners)
+                planning.rewrite_calls(statement.as_mut()).map_err(|error| self.shifted(error))?;
+                Ok(planning)
             }
             DFStatement::Explain(explain) => Box::pin(self.bind(&mut explain.statement, namespace, depth)).await,
             DFStatement::CopyTo(copy) => match &mut copy.source {
                 CopyToSource::Query(query) => {
                     let names = Names::of(query.as_ref());
-                    let planners = self.pin_all(&names, namespace, depth).await?;
+                    let mut planning = self.pin_all(&names, namespace, depth).await?;
                     pin_names(query.as_mut());
                     order_all::number_columns(query.as_mut());
-                    model::rewrite_calls(query.as_mut()).map_err(|error| self.shifted(error))?;
-                    Ok(planners)
+                    planning.rewrite_calls(query.as_mut()).map_err(|error| self.shifted(error))?;
+                    Ok(planning)
                 }
-                CopyToSource::Relation(_) if self.session.options().create_tables_in_memory => Ok(Vec::new()),
+                CopyToSource::Relation(_) if self.session.options().create_tables_in_memory => Ok(Planning::default()),
                 CopyToSource::Relation(name) => {
                     self.relation(&RelationUse { name: name.clone(), version: None, arguments: None }, namespace, 0)
                         .await?;
-                    Ok(Vec::new())
+                    Ok(Planning::default())
                 }
             },
-            DFStatement::CreateExternalTable(_) | DFStatement::Reset(_) => Ok(Vec::new()),
+            DFStatement::CreateExternalTable(_) | DFStatement::Reset(_) => Ok(Planning::default()),
         }
     }
 
-    async fn pin_all(&self, names: &Names, namespace: &str, depth: usize) -> Result<Vec<Arc<dyn RelationPlanner>>> {
+    async fn pin_all(&self, names: &Names, namespace: &str, depth: usize) -> Result<Planning> {
         if self.session.options().create_tables_in_memory {
             let is_file = |relation: &&RelationUse| relation.arguments.is_some() || file_name(&relation.name).is_some();
             for file in names.relations.iter().filter(is_file) {
                 self.relation(file, namespace, depth).await?;
             }
-            return Ok(Vec::new());
+            return Ok(Planning::default());
         }
         if names.listing > Listing::Nothing {
             self.list_all(names.listing == Listing::Columns).await?;
@@ -282,7 +275,7 @@ impl StatementScope {
             let name = ModelName::new(namespace, table);
             models.push(ModelArgument { name, reference: reference.clone(), position });
         }
-        model::relation_planners(self, &models).await
+        model::planning(self, &models).await
     }
 
     /// Pins one relation and gives its provider.
@@ -394,8 +387,8 @@ impl StatementScope {
         }
         let query = parse_query_text(&view.sql).map_err(in_view)?;
         let mut statement = DFStatement::Statement(Box::new(Statement::Query(query)));
-        let planners = self.bind(&mut statement, &view.name.namespace, depth + 1).await.map_err(in_view)?;
-        let state = self.planning_state(planners, &view.name.namespace)?;
+        let planning = self.bind(&mut statement, &view.name.namespace, depth + 1).await.map_err(in_view)?;
+        let state = self.planning_state(planning, &view.name.namespace)?;
         let plan = state.statement_to_plan(statement).await.map_err(|error| in_view(Error::from(error)))?;
         Ok(Arc::new(ViewTable::new(plan, Some(view.sql.clone()))))
     }

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::error::{Error, Result};
+use crate::model;
 use crate::observer::{Observer, Progress};
 use crate::session::StatementScope;
 
@@ -53,6 +54,10 @@ impl PlanProbe {
     }
 
     fn report(&self, observer: &dyn Observer, phase: &str) {
+        if let Some((rows_done, rows_total, tokens)) = self.0.lock().iter().find_map(model::tokens_of) {
+            observer.progress(Progress { rows_total, tokens: Some(tokens), ..Progress::rows("generating", rows_done) });
+            return;
+        }
         let (rows_done, rows_total) = self.rows_read();
         observer.progress(Progress { rows_total, ..Progress::rows(phase, rows_done) });
     }

@@ -7,6 +7,7 @@ use lakemill_lake::{Commit, LineageInput, LineageRecord, TableName, WriteMode};
 use super::watch::{PlanProbe, watched};
 use crate::error::Result;
 use crate::lineage::{ObjectRef, ObjectVersion};
+use crate::model::Resume;
 use crate::session::{StatementScope, full_name};
 
 /// Writes the rows of `plan` in one commit. `None`: there was a table, and the mode keeps it.
@@ -24,13 +25,18 @@ pub(super) async fn write(
     Ok(commit)
 }
 
-/// Runs a change of the lake that plans and runs queries itself, watched.
+/// Runs a change of the lake that plans and runs queries itself, watched. What language models have answered is kept until the
+/// change is there, for a run that comes after this one's death.
 pub(super) async fn changing<T, F>(scope: &StatementScope, change: impl FnOnce(SessionState) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>> + Send,
 {
-    let (state, probe) = PlanProbe::attach(scope.state().clone());
-    watched(scope, &probe, "writing", change(state)).await
+    let (mut state, probe) = PlanProbe::attach(scope.state().clone());
+    let resume = Resume::new(scope.lake(), &scope.statement().text);
+    state.config_mut().options_mut().extensions.insert(resume.clone());
+    let changed = watched(scope, &probe, "writing", change(state)).await?;
+    resume.forget().await;
+    Ok(changed)
 }
 
 /// Records what an output was made from: with the caller, and in the lake.

@@ -9,5 +9,6 @@ mod errors;
 mod faces;
 mod features;
 mod join_order;
+mod language;
 mod models;
 mod security;

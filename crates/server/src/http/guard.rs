@@ -9,10 +9,10 @@ use std::net::IpAddr;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::Api;
-use super::problem::Problem;
+use super::caller::refused;
 use crate::error::Error;
 
 pub(super) async fn check(State(shared): Api, request: Request, next: Next) -> Response {
@@ -22,7 +22,7 @@ pub(super) async fn check(State(shared): Api, request: Request, next: Next) -> R
     }
     match verdict(request.headers(), request.uri()) {
         Ok(()) => next.run(request).await,
-        Err(error) => Problem::from(error).into_response(),
+        Err(error) => refused(request.uri().path(), error),
     }
 }
 

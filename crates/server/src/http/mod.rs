@@ -1,7 +1,7 @@
 //! HTTP: SQL, predictions, and what operators look at.
 //!
-//! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `operate`: metrics and health; `openapi`: the
-//!   description of all of them;
+//! - `sql`: `POST /v1/sql`; `models`: `/v1/models` and `:predict`; `openai`: language models, by OpenAI's API;
+//!   `operate`: metrics and health; `openapi`: the description of all of them;
 //! - `console`: the web page for people;
 //! - `guard`: which requests are taken at all; `caller`: who asks; `login`: how people say so; `problem`: errors as JSON; `linger`: how they arrive.
 //!
@@ -14,11 +14,13 @@ mod guard;
 mod linger;
 mod login;
 mod models;
+mod openai;
 mod openapi;
 mod operate;
 mod problem;
 mod sql;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -54,6 +57,8 @@ struct Shared {
     engine: Arc<Engine>,
     scorers: Scorers,
     service: Service,
+    /// Places for what keeps a thread busy before a language model begins.
+    preparing: Arc<Semaphore>,
 }
 
 type Api = State<Arc<Shared>>;
@@ -61,7 +66,8 @@ type Api = State<Arc<Shared>>;
 /// Serves a port until the server stops.
 pub(crate) async fn serve(listener: TcpListener, service: Service) {
     let engine = Arc::clone(&service.engine);
-    let shared = Arc::new(Shared { engine, scorers: Scorers::default(), service: service.clone() });
+    let preparing = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+    let shared = Arc::new(Shared { engine, scorers: Scorers::default(), service: service.clone(), preparing });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(service.options.idle_max);
@@ -79,6 +85,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/sql", post(sql::run))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{call}", get(models::describe).post(models::predict))
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
+        .route("/v1/embeddings", post(openai::embeddings))
         .route("/v1/login", post(login::log_in))
         .route("/v1/logout", post(login::log_out))
         .route("/v1/session", get(login::who))

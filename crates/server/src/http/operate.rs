@@ -1,8 +1,12 @@
 //! What operators look at: metrics, and whether the server lives and is ready.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+use lakemill_query::language::Loaded;
 
 use super::Api;
 use super::problem::Problem;
@@ -14,7 +18,13 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(super) async fn metrics(State(shared): Api) -> Result<Response, Problem> {
     let engine = &shared.engine;
     let memory_bytes = engine.session().memory_used_bytes();
-    let text = engine.metrics().text(engine.admission().running(), engine.admission().queued(), memory_bytes)?;
+    let loaded = engine.session().language().loaded().into_iter();
+    let engines = loaded.filter_map(|loaded| match loaded {
+        Loaded::Generator(generator) => Some((generator.info().name.clone(), generator.service().statistics())),
+        Loaded::Embedder(_) => None,
+    });
+    let (running, queued) = (engine.admission().running(), engine.admission().queued());
+    let text = engine.metrics().text(running, queued, memory_bytes, engines.collect::<BTreeMap<_, _>>())?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
 }
 

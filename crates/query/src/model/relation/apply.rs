@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use datafusion::common::TableReference;
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::planner::RelationPlannerContext;
-use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder, cast};
+use lakemill_lake::sql_type;
 use sqlparser::ast::{Query, TableFactor};
 
 use super::arguments::Arguments;
 use super::stored;
 use crate::model::drift;
 use crate::model::evaluate::{EvaluateNode, Measure};
+use crate::model::language::{LanguageHandle, LanguageNode, Task};
 use crate::model::loaded::LoadedModel;
 use crate::model::predict::{Outputs, PredictNode};
 use crate::{Error, Result};
@@ -40,6 +43,52 @@ pub(super) fn predict(
     let features = model.features(input.schema())?;
     let node = PredictNode::new(input, Arc::clone(&model.handle), features, outputs)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// ML.GENERATE_TEXT and ML.GENERATE_EMBEDDING
+pub(super) fn generate(
+    handle: &Arc<LanguageHandle>,
+    arguments: Arguments,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
+    let (task, function) = (arguments.task()?, arguments.function);
+    handle.expect(task.kind(), function)?;
+    let input = rows(arguments, context)?;
+    for field in task.fields() {
+        if input.schema().fields().iter().any(|given| given.name() == field.name()) {
+            return Err(Error::invalid(format!(
+                "the input of {function} has a column '{0}' already, which an answer is called; \
+                 leave it out with SELECT * EXCEPT ({0}) or rename it",
+                field.name()
+            )));
+        }
+    }
+    let column = if task == Task::Embedding { "content" } else { "prompt" };
+    let prompt = prompt(column, function, &input)?;
+    let node = LanguageNode::new(input, Arc::clone(handle), Arc::new(task), prompt)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The column of texts.
+fn prompt(name: &str, function: &str, input: &LogicalPlan) -> Result<Expr> {
+    let schema = input.schema();
+    let Some((qualifier, field)) = schema.iter().find(|(_, field)| field.name() == name) else {
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        return Err(Error::invalid(format!(
+            "{function} needs a column '{name}' of texts, which the input does not have; it has: {}",
+            names.join(", ")
+        )));
+    };
+    let column = Expr::Column(Column::new(qualifier.cloned(), name));
+    match field.data_type() {
+        DataType::Utf8 => Ok(column),
+        DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => Ok(cast(column, DataType::Utf8)),
+        DataType::Dictionary(_, value) if value.is_string() => Ok(cast(column, DataType::Utf8)),
+        other => Err(Error::invalid(format!(
+            "the column '{name}' of {function} is a text, and the input has it as {}; CAST it in the input",
+            sql_type(other)
+        ))),
+    }
 }
 
 /// ML.TRANSFORM: the features, then the label where the input has it.
@@ -150,7 +199,11 @@ fn rows(mut arguments: Arguments, context: &mut dyn RelationPlannerContext) -> R
 }
 
 /// Plans rows, their columns under their bare names.
-fn relation(function: &str, query: Option<Query>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+pub(in crate::model) fn relation(
+    function: &str,
+    query: Option<Query>,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<LogicalPlan> {
     let Some(query) = query else { return Err(Error::internal(format!("{function} has no rows"))) };
     let plan = plan_rows(Box::new(query), context)?;
     if plan.contains_outer_reference() {

@@ -6,6 +6,7 @@ use lakemill_learn::drift::Metric;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, Ident, Query, Spanned};
 
 use crate::model::drift::Thresholds;
+use crate::model::language::{self, EMBEDDING_SETTINGS, GENERATION_SETTINGS, Task};
 use crate::model::parse::{ModelReference, option_value, query_of};
 use crate::model::transform::position;
 use crate::{Error, Result};
@@ -58,7 +59,7 @@ const DEVIATIONS: [&str; 5] = [
 /// Above which a deviation is an anomaly, unless told otherwise.
 const DEVIATION_MAX: f64 = 0.3;
 
-const SHAPES: [Shape; 12] = [
+const SHAPES: [Shape; 14] = [
     Shape { function: "ML.PREDICT", rows: Rows::Required, settings: &["threshold"] },
     Shape { function: "ML.TRANSFORM", rows: Rows::Required, settings: &[] },
     Shape { function: "ML.EVALUATE", rows: Rows::Optional, settings: &["threshold"] },
@@ -71,6 +72,8 @@ const SHAPES: [Shape; 12] = [
     Shape { function: "ML.FEATURE_IMPORTANCE", rows: Rows::None, settings: &[] },
     Shape { function: "ML.VALIDATE_DATA_SKEW", rows: Rows::Required, settings: &DEVIATIONS },
     Shape { function: "ML.VALIDATE_DATA_DRIFT", rows: Rows::Two, settings: &DEVIATIONS },
+    Shape { function: "ML.GENERATE_TEXT", rows: Rows::Required, settings: &GENERATION_SETTINGS },
+    Shape { function: "ML.GENERATE_EMBEDDING", rows: Rows::Required, settings: &EMBEDDING_SETTINGS },
 ];
 
 impl Shape {
@@ -236,6 +239,19 @@ impl Arguments {
             Some(setting) => {
                 Err(Error::invalid(format!("'{name}' is TRUE or FALSE, not {}", setting.value)).at(setting.at))
             }
+        }
+    }
+
+    /// What is asked of a language model.
+    pub(super) fn task(&self) -> Result<Task> {
+        let settings = self.settings.iter().map(|setting| language::Setting {
+            name: &setting.name,
+            value: &setting.value,
+            at: setting.at,
+        });
+        match self.function {
+            "ML.GENERATE_EMBEDDING" => language::embedding(settings),
+            _ => language::generation(settings),
         }
     }
 

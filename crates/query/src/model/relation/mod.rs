@@ -18,27 +18,29 @@ use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use lakemill_base::unknown;
 use sqlparser::ast::{FunctionArg, Ident, ObjectName, Spanned, TableAlias, TableAliasColumnDef, TableFactor};
 
-use super::loaded::LoadedModel;
+use super::cache::AnyModel;
 use super::parse::ModelReference;
 use super::transform::{RELATIONS, position};
 use crate::{Error, Result};
 
 use arguments::Arguments;
 
+pub(super) use apply::relation;
+
 /// Plans the relations of one text, whose models are loaded.
 #[derive(Debug)]
 pub(super) struct ModelRelations {
-    models: Vec<(ModelReference, Arc<LoadedModel>)>,
+    models: Vec<(ModelReference, AnyModel)>,
 }
 
 impl ModelRelations {
     /// A planner that knows `models` by the names under which the text has them.
-    pub(super) fn new(models: Vec<(ModelReference, Arc<LoadedModel>)>) -> Self {
+    pub(super) fn new(models: Vec<(ModelReference, AnyModel)>) -> Self {
         Self { models }
     }
 
-    fn model(&self, reference: &ModelReference) -> Result<&Arc<LoadedModel>> {
-        let same = |known: &&(ModelReference, Arc<LoadedModel>)| {
+    fn model(&self, reference: &ModelReference) -> Result<&AnyModel> {
+        let same = |known: &&(ModelReference, AnyModel)| {
             known.0.parts == reference.parts && known.0.version == reference.version
         };
         match self.models.iter().find(same) {
@@ -57,7 +59,20 @@ impl ModelRelations {
         let Some(model) = &arguments.model else {
             return Ok((apply::between(arguments, context)?, "drift".to_owned()));
         };
-        let model = Arc::clone(self.model(model)?);
+        let generates = matches!(function, "ML.GENERATE_TEXT" | "ML.GENERATE_EMBEDDING");
+        let model = match self.model(model)? {
+            AnyModel::Language(handle) if generates => {
+                return Ok((apply::generate(handle, arguments, context)?, handle.model_name().model));
+            }
+            AnyModel::Language(handle) => return Err(handle.no_prediction()),
+            AnyModel::Predictive(model) if generates => {
+                let (name, kind) = (&model.handle.name, model.model().model_type().as_str());
+                return Err(Error::invalid(format!(
+                    "{function} is for language models, and model {name} is of type {kind}; ML.PREDICT takes it"
+                )));
+            }
+            AnyModel::Predictive(model) => Arc::clone(model),
+        };
         let name = model.handle.name.model.clone();
         let plan = match function {
             "ML.PREDICT" => apply::predict(&model, arguments, context),
@@ -112,7 +127,7 @@ impl RelationPlanner for ModelRelations {
 }
 
 /// As in PostgreSQL, an alias may name only the first columns: the others keep their names.
-fn complete(mut alias: TableAlias, plan: &LogicalPlan) -> TableAlias {
+pub(super) fn complete(mut alias: TableAlias, plan: &LogicalPlan) -> TableAlias {
     if !alias.columns.is_empty() {
         let rest = plan.schema().fields().iter().skip(alias.columns.len());
         alias.columns.extend(

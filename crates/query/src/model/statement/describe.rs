@@ -10,7 +10,8 @@ use sqlparser::ast::Expr;
 
 use super::rows;
 use crate::dialect::normalized;
-use crate::model::cache;
+use crate::model::cache::{self, AnyModel};
+use crate::model::language;
 use crate::model::loaded::LoadedModel;
 use crate::model::parse::ModelReference;
 use crate::outcome::Outcome;
@@ -19,7 +20,10 @@ use crate::{Error, Result};
 
 /// Describes a model.
 pub(in crate::model) async fn describe(scope: &StatementScope, model: &Expr) -> Result<Outcome> {
-    let model = named(scope, model).await?;
+    let model = match named(scope, model).await? {
+        AnyModel::Predictive(model) => model,
+        AnyModel::Language(handle) => return describe_language(scope, &handle).await,
+    };
     let versions = scope.lake().model_versions(&model.handle.name).await?.len();
     let mut table = Table::default();
     about(&mut table, &model, versions);
@@ -36,8 +40,17 @@ pub(in crate::model) async fn describe(scope: &StatementScope, model: &Expr) -> 
     rows(table.batch()?)
 }
 
-/// The model that a statement names, loaded.
-pub(super) async fn named(scope: &StatementScope, model: &Expr) -> Result<Arc<LoadedModel>> {
+async fn describe_language(scope: &StatementScope, handle: &language::LanguageHandle) -> Result<Outcome> {
+    let versions = scope.lake().model_versions(&handle.model_name()).await?.len();
+    let mut table = Table::default();
+    for (section, name, value) in language::describe(handle, versions) {
+        table.row(section, &name, value);
+    }
+    rows(table.batch()?)
+}
+
+/// The model that a statement names.
+pub(super) async fn named(scope: &StatementScope, model: &Expr) -> Result<AnyModel> {
     let reference = ModelReference::from_expr(model, normalized)
         .ok_or_else(|| Error::internal(format!("'{model}' does not name a model")))?;
     let name = scope.model_name(&reference.object_name())?;

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::describe::named;
 use crate::lineage::{ObjectRef, ObjectVersion};
+use crate::model::cache::AnyModel;
 use crate::model::parse::LocatedOption;
 use crate::model::transform::position;
 use crate::outcome::{Outcome, Summary};
@@ -24,7 +25,15 @@ pub(in crate::model) async fn export(
     model: &Expr,
     options: &[LocatedOption],
 ) -> Result<Outcome> {
-    let model = named(scope, model).await?;
+    let model = match named(scope, model).await? {
+        AnyModel::Predictive(model) => model,
+        AnyModel::Language(handle) => {
+            return Err(Error::invalid(format!(
+                "model {} is imported: its files are those of '{}'; copy them from there",
+                handle.info.name, handle.info.source
+            )));
+        }
+    };
     let target = Target::new(options).map_err(|error| scope.shifted(error))?;
     scope.check_location(&target.uri).await?;
     let base = target.url()?;

@@ -16,7 +16,7 @@ pub(super) const STATELESS: [&str; 5] =
     ["ML.BUCKETIZE", "ML.HASH_BUCKETIZE", "ML.FEATURE_CROSS", "ML.POLYNOMIAL_EXPAND", "ML.NORMALIZER"];
 
 /// The relations of FROM.
-pub const RELATIONS: [&str; 12] = [
+pub const RELATIONS: [&str; 14] = [
     "ML.PREDICT",
     "ML.EVALUATE",
     "ML.CONFUSION_MATRIX",
@@ -29,6 +29,8 @@ pub const RELATIONS: [&str; 12] = [
     "ML.TRANSFORM",
     "ML.VALIDATE_DATA_SKEW",
     "ML.VALIDATE_DATA_DRIFT",
+    "ML.GENERATE_TEXT",
+    "ML.GENERATE_EMBEDDING",
 ];
 
 /// A call of a preprocessing function.

@@ -22,14 +22,15 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use lakemill_base::Stopwatch;
+use lakemill_base::{ErrorKind, Stopwatch};
 use lakemill_lake::sql_type;
 use lakemill_query::Scorer;
+use lakemill_query::language::ModelInfo;
 use serde_json::{Value, json};
 
-use super::Api;
 use super::caller::Caller;
 use super::problem::{Problem, wrong_body};
+use super::{Api, Shared, openai};
 use crate::error::Error;
 use instances::Call;
 pub(super) use scorers::Scorers;
@@ -46,7 +47,8 @@ const INLINE_MAX: usize = 64;
 /// `GET /v1/models`
 pub(super) async fn list(State(shared): Api, Extension(caller): Extension<Caller>) -> Result<Response, Problem> {
     let session = caller.session(&shared);
-    let models = shared.engine.on_work(async move { Ok(session.visible_models().await?) }).await?;
+    let listed = async move { Ok((session.visible_models().await?, session.language_models().await?)) };
+    let (models, language) = shared.engine.on_work(listed).await?;
     let entry = |model: &lakemill_lake::ModelEntry| {
         json!({
             "name": model.version.name.to_string(),
@@ -54,7 +56,13 @@ pub(super) async fn list(State(shared): Api, Extension(caller): Extension<Caller
             "type": model.model_type,
         })
     };
-    Ok(Json(json!({ "models": models.iter().map(entry).collect::<Vec<_>>() })).into_response())
+    // Twice: those of the catalog as they have always been listed, and language models as clients of OpenAI's API list them.
+    let body = json!({
+        "object": "list",
+        "data": openai::entries(&language),
+        "models": models.iter().map(entry).collect::<Vec<_>>(),
+    });
+    Ok(Json(body).into_response())
 }
 
 /// `GET /v1/models/{name}`
@@ -63,6 +71,9 @@ pub(super) async fn describe(
     Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
+    if let Some(language) = language_model(&shared, &caller, &name).await? {
+        return Ok(Json(openai::entry(&language)).into_response());
+    }
     let served = shared.scorers.get(&shared, caller, &name, None).await?;
     let scorer = served.scorer();
     let columns = |schema: &SchemaRef| -> Vec<Value> {
@@ -77,6 +88,18 @@ pub(super) async fn describe(
         "output": columns(scorer.output()),
     });
     Ok(Json(body).into_response())
+}
+
+/// The language model or encoder of this name that the caller may see, if there is one.
+async fn language_model(shared: &Shared, caller: &Caller, name: &str) -> Result<Option<ModelInfo>, Error> {
+    let (session, name) = (caller.clone().session(shared), name.to_owned());
+    let known = shared.engine.on_work(async move { Ok(session.language_model(&name).await?) }).await;
+    match known {
+        Ok(known) => Ok(Some(known)),
+        // Of another kind, or none: whoever looks for it next says so.
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// `POST /v1/models/{name}:predict`

@@ -1,10 +1,14 @@
-//! What the server counts, in Prometheus's text format.
+//! What the server counts, in Prometheus's text format; `language`: what the engines of language models do.
 
+mod language;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lakemill_base::Stopwatch;
-use prometheus_client::encoding::text::encode;
+use lakemill_llm::Statistics;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::error::{Error, Result};
+use language::Engines;
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,16 +166,28 @@ impl Metrics {
         self.requests.get_or_create(&[("path", route.to_owned()), ("status", status.to_string())]).inc();
     }
 
-    /// All of them as text, with what is so now.
+    /// All of them as text, with what is so now; `engines` of language models by their names.
     ///
     /// # Errors
     /// Internal: the text could not be written.
-    pub(crate) fn text(&self, running: usize, waiting: usize, memory_bytes: usize) -> Result<String> {
+    pub(crate) fn text(
+        &self,
+        running: usize,
+        waiting: usize,
+        memory_bytes: usize,
+        engines: BTreeMap<String, Statistics>,
+    ) -> Result<String> {
         self.running.set(i64::try_from(running).unwrap_or(i64::MAX));
         self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.memory.set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
         let mut text = String::new();
-        encode(&mut text, &self.registry).map_err(|error| Error::internal(error.to_string()))?;
+        // vLLM's names have vLLM's prefix.
+        let mut language = Registry::default();
+        language.register_collector(Box::new(Engines(engines)));
+        let written = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &language))
+            .and_then(|()| encode_eof(&mut text));
+        written.map_err(|error| Error::internal(error.to_string()))?;
         Ok(text)
     }
 }

@@ -1,4 +1,6 @@
-//! `GET /openapi.json`: what this server answers, for tools that make clients of it.
+//! `GET /openapi.json`: what this server answers, for tools that make clients of it; `language`: OpenAI's part of it.
+
+mod language;
 
 use axum::Json;
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ pub(super) async fn document() -> Json<Value> {
         "info": {
             "title": "Lakemill",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "SQL over the lake, and predictions of its models.",
+            "description": "SQL over the lake, predictions of its models, and language models by OpenAI's API.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         // Nothing, where nobody is asked who they are; or a token.
@@ -24,7 +26,7 @@ pub(super) async fn document() -> Json<Value> {
 }
 
 fn paths() -> Value {
-    joined(statement_paths(), login_paths())
+    joined(joined(statement_paths(), language::paths()), login_paths())
 }
 
 fn login_paths() -> Value {
@@ -77,9 +79,9 @@ fn statement_paths() -> Value {
         } },
         "/v1/models/{name}": { "get": {
             "operationId": "describeModel",
-            "summary": "The columns that a model needs and gives",
+            "summary": "The columns that a model needs and gives; what a language model is",
             "parameters": [name()],
-            "responses": { "200": answer("The model", "Model"), "default": problem() },
+            "responses": { "200": model_answer(), "default": problem() },
         } },
         "/v1/models/{name}:predict": { "post": {
             "operationId": "predict",
@@ -106,7 +108,7 @@ fn statement_paths() -> Value {
 }
 
 fn schemas() -> Value {
-    joined(sql_schemas(), model_schemas())
+    joined(joined(sql_schemas(), language::schemas()), model_schemas())
 }
 
 /// The entries of both.
@@ -183,8 +185,8 @@ fn model_schemas() -> Value {
     json!({
         "Models": {
             "type": "object",
-            "required": ["models"],
-            "properties": { "models": { "type": "array", "items": {
+            "required": ["object", "data", "models"],
+            "properties": { "object": { "const": "list" }, "data": language::list(), "models": { "type": "array", "items": {
                 "type": "object",
                 "required": ["name", "version", "type"],
                 "properties": {
@@ -264,6 +266,11 @@ fn name() -> Value {
 
 fn answer(description: &str, schema: &str) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": reference(schema) } } })
+}
+
+fn model_answer() -> Value {
+    let schema = json!({ "oneOf": [reference("Model"), reference("LanguageModel")] });
+    json!({ "description": "The model", "content": { "application/json": { "schema": schema } } })
 }
 
 fn plain(operation: &str, summary: &str) -> Value {

@@ -1,0 +1,235 @@
+//! Integer weights times int8 activations.
+//!
+//! For each unit of 32 columns, each lane sums its row's products as an integer, which is exact; one fused
+//! multiplication adds that sum, times both scales, to the row's `f32`, and another adds the minimum. Units go in
+//! order: this is the whole definition of the result.
+
+use super::Output;
+use super::pack::{Scales, Units};
+use crate::quant::Format;
+use crate::quant::activations::Block;
+use crate::simd::{Level, Line, Simd, Work};
+
+/// A layout of repacked integers, known to the compiler.
+trait Kind {
+    /// Lines hold two columns' nibbles to a byte.
+    const NIBBLES: bool;
+    /// Units have a minimum; else integers stand around 8 (nibbles) or 128 (bytes).
+    const MINIMA: bool;
+    /// Each half of a unit has a scale of its own.
+    const HALVES: bool;
+    /// Scales are single precision.
+    const WIDE: bool;
+}
+
+struct Layout<const NIBBLES: bool, const MINIMA: bool, const HALVES: bool, const WIDE: bool>;
+
+impl<const NIBBLES: bool, const MINIMA: bool, const HALVES: bool, const WIDE: bool> Kind
+    for Layout<NIBBLES, MINIMA, HALVES, WIDE>
+{
+    const NIBBLES: bool = NIBBLES;
+    const MINIMA: bool = MINIMA;
+    const HALVES: bool = HALVES;
+    const WIDE: bool = WIDE;
+}
+
+type Nibbles = Layout<true, false, false, false>;
+type NibblesWithMinima = Layout<true, true, false, false>;
+type NibblesWithWideMinima = Layout<true, true, false, true>;
+type Bytes = Layout<false, false, false, false>;
+type BytesWithMinima = Layout<false, true, false, false>;
+type BytesWithWideMinima = Layout<false, true, false, true>;
+type BytesInHalves = Layout<false, false, true, true>;
+
+/// Multiplies groups of rows with tokens; `blocks` is `[all tokens, units]`.
+pub(super) fn run(
+    level: Level,
+    format: Format,
+    units: &Units,
+    blocks: &[Block],
+    groups: (usize, usize),
+    tokens: (usize, usize),
+    output: Output<'_>,
+) {
+    let multiply = Multiply { units, blocks, groups, tokens, output, kind: std::marker::PhantomData };
+    match format {
+        Format::Q4_0 => level.call(multiply.of::<Nibbles>()),
+        Format::Q4_1 => level.call(multiply.of::<NibblesWithMinima>()),
+        Format::Q4K => level.call(multiply.of::<NibblesWithWideMinima>()),
+        Format::Q5_0 | Format::Q8_0 => level.call(multiply),
+        Format::Q5_1 => level.call(multiply.of::<BytesWithMinima>()),
+        Format::Q5K => level.call(multiply.of::<BytesWithWideMinima>()),
+        Format::Q6K => level.call(multiply.of::<BytesInHalves>()),
+        Format::F32 | Format::F16 | Format::Bf16 => unreachable!("floating-point weights are not units"),
+    }
+}
+
+struct Multiply<'a, K = Bytes> {
+    units: &'a Units,
+    blocks: &'a [Block],
+    groups: (usize, usize),
+    tokens: (usize, usize),
+    output: Output<'a>,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<'a> Multiply<'a> {
+    fn of<K>(self) -> Multiply<'a, K> {
+        let Self { units, blocks, groups, tokens, output, .. } = self;
+        Multiply { units, blocks, groups, tokens, output, kind: std::marker::PhantomData }
+    }
+}
+
+impl<K: Kind> Work for Multiply<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for group in self.groups.0..self.groups.1 {
+            let weights = Group::<K>::new(self.units, group);
+            let mut token = self.tokens.0;
+            while token + 8 <= self.tokens.1 {
+                self.tile::<S, 8>(simd, &weights, group, token);
+                token += 8;
+            }
+            if token + 4 <= self.tokens.1 {
+                self.tile::<S, 4>(simd, &weights, group, token);
+                token += 4;
+            }
+            if token + 2 <= self.tokens.1 {
+                self.tile::<S, 2>(simd, &weights, group, token);
+                token += 2;
+            }
+            if token < self.tokens.1 {
+                self.tile::<S, 1>(simd, &weights, group, token);
+            }
+        }
+    }
+}
+
+impl<K: Kind> Multiply<'_, K> {
+    #[inline(always)]
+    fn tile<S: Simd, const T: usize>(&self, simd: S, weights: &Group<'_, K>, group: usize, token: usize) {
+        let count = self.units.count;
+        let mut tokens = [&self.blocks[..0]; T];
+        for (index, blocks) in tokens.iter_mut().enumerate() {
+            *blocks = &self.blocks[(token + index) * count..][..count];
+        }
+        let mut sums = [simd.splat(0.0); T];
+        for unit in 0..count {
+            let mut blocks = [&tokens[0][unit]; T];
+            for (block, blocks) in blocks.iter_mut().zip(tokens) {
+                *block = &blocks[unit];
+            }
+            if K::HALVES {
+                weights.add_half::<S, T, 0>(simd, unit, blocks, &mut sums);
+                weights.add_half::<S, T, 1>(simd, unit, blocks, &mut sums);
+            } else {
+                weights.add::<S, T>(simd, unit, blocks, &mut sums);
+            }
+        }
+        for (index, sum) in sums.into_iter().enumerate() {
+            self.output.put(simd, token + index, group, sum);
+        }
+    }
+}
+
+/// The weights of sixteen rows.
+struct Group<'a, K> {
+    lines: &'a [Line],
+    scales: &'a Scales,
+    minima: &'a Scales,
+    /// The number of the group's first unit.
+    first: usize,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<'a, K: Kind> Group<'a, K> {
+    const LINES: usize = if K::NIBBLES { 4 } else { 8 };
+
+    #[inline(always)]
+    fn new(units: &'a Units, group: usize) -> Self {
+        let first = group * units.count;
+        let lines = &units.lines[first * Self::LINES..][..units.count * Self::LINES];
+        Self { lines, scales: &units.scales, minima: &units.minima, first, kind: std::marker::PhantomData }
+    }
+
+    #[inline(always)]
+    fn scale<S: Simd>(simd: S, scales: &Scales, index: usize) -> S::F {
+        if K::WIDE { simd.load(&scales.singles[index].0) } else { simd.load_f16(&scales.halves[index].0) }
+    }
+
+    /// Adds a unit of 32 columns.
+    #[inline(always)]
+    fn add<S: Simd, const T: usize>(&self, simd: S, unit: usize, blocks: [&Block; T], sums: &mut [S::F; T]) {
+        let lines = &self.lines[unit * Self::LINES..][..Self::LINES];
+        let mut products = [simd.splat_i32(0); T];
+        for (product, block) in products.iter_mut().zip(blocks) {
+            *product = match (K::MINIMA, K::NIBBLES) {
+                (true, _) => simd.splat_i32(0),
+                (false, true) => simd.splat_i32(block.minus_8),
+                (false, false) => simd.start_offset(block.minus_8),
+            };
+        }
+        for (index, line) in lines.iter().enumerate() {
+            let bytes = simd.bytes(line);
+            if K::NIBBLES {
+                let (low, high) = (simd.low_nibbles(bytes), simd.high_nibbles(bytes));
+                for t in 0..T {
+                    products[t] = simd.dot_small(products[t], low, blocks[t].words[index * 2]);
+                }
+                for t in 0..T {
+                    products[t] = simd.dot_small(products[t], high, blocks[t].words[index * 2 + 1]);
+                }
+            } else {
+                for t in 0..T {
+                    let word = blocks[t].words[index];
+                    products[t] = if K::MINIMA {
+                        simd.dot_small(products[t], bytes, word)
+                    } else {
+                        simd.dot_offset(products[t], bytes, word)
+                    };
+                }
+            }
+        }
+        let scale = Self::scale(simd, self.scales, self.first + unit);
+        for t in 0..T {
+            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+        }
+        if K::MINIMA {
+            let minimum = Self::scale(simd, self.minima, self.first + unit);
+            for t in 0..T {
+                sums[t] = simd.fma(minimum, simd.splat(blocks[t].scaled_sum), sums[t]);
+            }
+        }
+    }
+
+    /// Adds one half of a unit.
+    #[inline(always)]
+    fn add_half<S: Simd, const T: usize, const HALF: usize>(
+        &self,
+        simd: S,
+        unit: usize,
+        blocks: [&Block; T],
+        sums: &mut [S::F; T],
+    ) {
+        let lines = &self.lines[unit * Self::LINES + HALF * 4..][..4];
+        let mut products = [simd.splat_i32(0); T];
+        for (product, block) in products.iter_mut().zip(blocks) {
+            let first = block.minus_8_first;
+            *product = simd.start_offset(if HALF == 0 { first } else { block.minus_8 - first });
+        }
+        for (index, line) in lines.iter().enumerate() {
+            let bytes = simd.bytes(line);
+            for t in 0..T {
+                products[t] = simd.dot_offset(products[t], bytes, blocks[t].words[HALF * 4 + index]);
+            }
+        }
+        let scale = Self::scale(simd, self.scales, (self.first + unit) * 2 + HALF);
+        for t in 0..T {
+            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+        }
+    }
+}

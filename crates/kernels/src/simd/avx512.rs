@@ -1,0 +1,228 @@
+//! One register of 512 bits.
+#![expect(unsafe_code, reason = "vector instructions")]
+
+use core::arch::x86_64::*;
+
+use super::{LANES, Line, Simd, Work};
+
+/// Proof that the instructions are there: made by [`found`](Self::found) alone.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    /// The proof, where the processor has it.
+    pub(super) fn found() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
+    }
+}
+
+/// Runs a kernel; only to be chosen where [`Avx512::found`] said so.
+pub(super) fn call<W: Work>(work: W) -> W::Output {
+    // SAFETY: `Level::available` lists this level only where the instructions were found.
+    unsafe { enter(work) }
+}
+
+/// # Safety
+/// The processor has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn enter<W: Work>(work: W) -> W::Output {
+    work.run(Avx512(()))
+}
+
+/// # Safety
+/// The processor has AVX.
+#[inline(always)]
+unsafe fn sum(a: __m256) -> f32 {
+    // SAFETY: the caller vouches for the processor.
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+}
+
+impl Simd for Avx512 {
+    type F = __m512;
+    type I = __m512i;
+    type B = __m512i;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, values: &[f32; LANES]) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, a: Self::F, values: &mut [f32; LANES]) {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), a) }
+    }
+
+    #[inline(always)]
+    fn load_f16(self, values: &[u16; LANES]) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn load_bf16(self, values: &[u16; LANES]) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(values.as_ptr().cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        }
+    }
+
+    #[inline(always)]
+    fn load_i8(self, values: &[i8; LANES]) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(values.as_ptr().cast()))) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_abs_ps(a) }
+    }
+
+    #[inline(always)]
+    fn select_less(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes) }
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, a: Self::F) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe {
+            let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(a));
+            _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_castps_si512(_mm512_set1_ps(1.0))))
+        }
+    }
+
+    #[inline(always)]
+    fn sum(self, a: Self::F) -> f32 {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { sum(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a))) }
+    }
+
+    #[inline(always)]
+    fn max_lane(self, a: Self::F) -> f32 {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    #[inline(always)]
+    fn round_to_bytes(self, a: Self::F) -> [i8; LANES] {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe {
+            let mut out = [0; LANES];
+            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a)));
+            out
+        }
+    }
+
+    #[inline(always)]
+    fn to_f32(self, a: Self::I) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_cvtepi32_ps(a) }
+    }
+
+    #[inline(always)]
+    fn splat_i32(self, value: i32) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_set1_epi32(value) }
+    }
+
+    #[inline(always)]
+    fn bytes(self, line: &Line) -> Self::B {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn low_nibbles(self, a: Self::B) -> Self::B {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_and_si512(a, _mm512_set1_epi8(15)) }
+    }
+
+    #[inline(always)]
+    fn high_nibbles(self, a: Self::B) -> Self::B {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_and_si512(_mm512_srli_epi16::<4>(a), _mm512_set1_epi8(15)) }
+    }
+
+    #[inline(always)]
+    fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_dpbusd_epi32(sum, a, _mm512_set1_epi32(word)) }
+    }
+
+    #[inline(always)]
+    fn start_offset(self, minus_8: i32) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_slli_epi32::<4>(_mm512_set1_epi32(minus_8)) }
+    }
+
+    #[inline(always)]
+    fn dot_offset(self, sum: Self::I, a: Self::B, word: i32) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_dpbusd_epi32(sum, a, _mm512_set1_epi32(word)) }
+    }
+}

@@ -1,0 +1,129 @@
+//! Sixteen lanes at a time, on whatever registers the processor has.
+//!
+//! A kernel is written once over [`Simd`] and run by [`Level::call`], which enters it with the instructions of the
+//! level switched on. The scalar level is the readable definition of every operation.
+//!
+//! **Architecture invariant:** every operation gives the same bits at every level: sums across lanes have a fixed
+//! order, products are fused wherever `fma` is written and nowhere else, integers are exact.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod scalar;
+
+use std::sync::OnceLock;
+
+/// Lanes of a register.
+pub(crate) const LANES: usize = 16;
+
+/// A line of the cache: sixteen lanes of four bytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Line(pub(crate) [u8; 64]);
+
+/// What kernels are written in. A value of an implementor is proof that the processor has the instructions.
+pub(crate) trait Simd: Copy {
+    /// Sixteen `f32`.
+    type F: Copy;
+    /// Sixteen `i32`.
+    type I: Copy;
+    /// Sixteen groups of four bytes.
+    type B: Copy;
+
+    fn splat(self, value: f32) -> Self::F;
+    fn load(self, values: &[f32; LANES]) -> Self::F;
+    fn store(self, a: Self::F, values: &mut [f32; LANES]);
+    /// From IEEE half precision.
+    fn load_f16(self, values: &[u16; LANES]) -> Self::F;
+    /// From bfloat16, the upper half of an `f32`.
+    fn load_bf16(self, values: &[u16; LANES]) -> Self::F;
+    fn load_i8(self, values: &[i8; LANES]) -> Self::F;
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a` where it is greater, else `b`.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a` where it is less, else `b`.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn abs(self, a: Self::F) -> Self::F;
+    /// `yes` where `a < b`, else `no`.
+    fn select_less(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
+    /// `2^n` where `a` is `1.5 * 2^23 + n`, n from -126 to 127.
+    fn power_of_two(self, a: Self::F) -> Self::F;
+    /// The sum of the lanes: upper half onto lower half until one is left.
+    fn sum(self, a: Self::F) -> f32;
+    fn max_lane(self, a: Self::F) -> f32;
+
+    /// To the nearest integer, ties to even, as signed bytes. Values lie in -127..=127.
+    fn round_to_bytes(self, a: Self::F) -> [i8; LANES];
+    fn to_f32(self, a: Self::I) -> Self::F;
+    fn splat_i32(self, value: i32) -> Self::I;
+    fn bytes(self, line: &Line) -> Self::B;
+    /// The lower four bits of every byte.
+    fn low_nibbles(self, a: Self::B) -> Self::B;
+    /// The upper four bits of every byte.
+    fn high_nibbles(self, a: Self::B) -> Self::B;
+    /// Adds to each lane the products of its four unsigned bytes, all below 64, with the four signed bytes of `word`.
+    fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I;
+    /// What [`dot_offset`](Self::dot_offset) starts from for a block whose signed bytes add up to `-minus_8 / 8`.
+    fn start_offset(self, minus_8: i32) -> Self::I;
+    /// As `dot_small` with 128 taken off each unsigned byte; what `start_offset` gave must be in the sum.
+    fn dot_offset(self, sum: Self::I, a: Self::B, word: i32) -> Self::I;
+}
+
+/// A kernel with its arguments.
+pub(crate) trait Work {
+    type Output;
+
+    /// Must be `#[inline(always)]`, as everything that it calls, so that it is compiled for the level.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// The instructions that kernels are run with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Plain Rust.
+    Scalar,
+    /// AVX2, FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 with VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// The best that this processor has; decided once.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available().last().copied().unwrap_or(Self::Scalar))
+    }
+
+    /// All that this processor has, the best last.
+    pub(crate) fn available() -> Vec<Self> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "nothing to add"))]
+        let mut levels = vec![Self::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(avx2::Avx2::found().map(|_| Self::Avx2));
+            levels.extend(avx512::Avx512::found().map(|_| Self::Avx512));
+        }
+        levels
+    }
+
+    /// Runs a kernel.
+    #[inline]
+    pub(crate) fn call<W: Work>(self, work: W) -> W::Output {
+        match self {
+            Self::Scalar => work.run(scalar::Scalar),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::call(work),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::call(work),
+        }
+    }
+}
