@@ -9,7 +9,7 @@ use lakemill_model::{Conversation, KvFormat, LanguageModel, Message};
 
 use crate::{models, toy};
 
-fn model() -> Arc<LanguageModel> {
+pub(crate) fn model() -> Arc<LanguageModel> {
     static MODEL: OnceLock<Arc<LanguageModel>> = OnceLock::new();
     let load = || Arc::new(LanguageModel::load(models::smollm2(), Arc::new(Pool::new(2))).unwrap());
     Arc::clone(MODEL.get_or_init(load))
