@@ -183,7 +183,7 @@ TEMPLATES = {
   {% for message in messages if message.content %}
     {% set parts = (message.content | string).split(' ') %}
   {{ loop.index }}/{{ loop.length }} {{ line(message.role) }} {{ parts | join('_') }} {{ parts | length }} {{ parts[-1] }} {{ loop.last }} {{ none }}
-    {% for key, value in message.items() | sort if key != 'tool_calls' %}{{ key }}={{ value | replace('a', 'A') | title }};{% endfor +%}
+    {% for key, value in message.items() | sort if key != 'tool_calls' %}{{ key }}={{ value | replace('a', 'A') | upper }};{% endfor +%}
     {%- if loop.last %} {{ messages | map(attribute='role') | join(',') }} {{ (1.0, 2, 'x') | list | tojson }} {{ {'b': 1, 'a': [true, none]} | tojson }}{% endif %}
 
   {% else %}

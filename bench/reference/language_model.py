@@ -16,8 +16,7 @@ float       positions.bin, positions.json and greedy.json. The weights as transf
             them. Of each position the 32 likeliest tokens and their log-probabilities, from which and the rest's mass
             a KL divergence is computed over 33 outcomes (never above the true one, and so for every engine alike).
 llama       llama.json: the same over llama.cpp's logits (PyPI llama-cpp-python, built for the machine), with the
-            true KL divergence beside it. Needs what `float` wrote and logits.npy, which it leaves beside OUT's parent
-            for this and which is not kept.
+            true KL divergence beside it. Needs the logits that `float` leaves in the folder of temporary files.
 chat        chat.json: conversations as transformers renders them by several templates.
 embeddings  embeddings.json, embeddings.bin: sentence-transformers' vectors of 50 texts.
 """
@@ -26,11 +25,13 @@ import hashlib
 import json
 import struct
 import sys
+import tempfile
 from pathlib import Path
 
 CHUNKS, CHUNK, TOP = 8, 512, 32
 DOCUMENTS = ["docs/sql.md", "docs/lake.md", "docs/pipelines.md", "docs/serving.md", "docs/security.md", "README.md"]
 GREEDY = 64
+LOGITS = Path(tempfile.gettempdir()) / "lakemill-logits.npy"
 PROMPTS = [
     "What is the capital of France?",
     "Write a short poem about the sea.",
@@ -156,7 +157,7 @@ def float_reference(gguf, minilm, lines, out):
         for first in range(0, len(ids), CHUNK):
             chunk = torch.tensor([ids[first : first + CHUNK]])
             logits[first : first + CHUNK] = model(chunk).logits[0].numpy()
-    np.save(out.parent / "logits.npy", logits)
+    np.save(LOGITS, logits)
     log_probabilities = logits - logits.max(1, keepdims=True).astype(np.float64)
     log_probabilities -= np.log(np.exp(log_probabilities).sum(1, keepdims=True))
     top = np.argsort(-log_probabilities, 1, kind="stable")[:, :TOP]
@@ -226,7 +227,7 @@ def llama(gguf, minilm, lines, out):
     import numpy as np
     from llama_cpp import Llama
 
-    reference = np.load(out.parent / "logits.npy", mmap_mode="r")
+    reference = np.load(LOGITS, mmap_mode="r")
     ids = text_ids(gguf)
     model = Llama(str(gguf), n_ctx=CHUNK, n_batch=CHUNK, logits_all=True, verbose=False, n_threads=2)
     logits = np.zeros(reference.shape, np.float32)

@@ -7,6 +7,7 @@
 mod python;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use minijinja::{AutoEscape, Environment, Value, context};
@@ -173,7 +174,8 @@ impl ChatTemplate {
                     source.len()
                 )));
             }
-            environment.add_template_owned(name.clone(), python::without_generation_tags(source)).map_err(|error| {
+            let source = python::without_generation_tags(source);
+            without_panic(|| environment.add_template_owned(name.clone(), source))?.map_err(|error| {
                 Error::data(format!("the chat template is malformed{}: {}", line(&error), describe(&error)))
             })?;
         }
@@ -183,8 +185,10 @@ impl ChatTemplate {
     fn run(&self, conversation: &Conversation<'_>, text: impl Fn(&str) -> String) -> Result<String> {
         let name = if conversation.tools.is_some() && self.sources.contains_key(TOOL_USE) { TOOL_USE } else { DEFAULT };
         let template = self.environment.get_template(name).map_err(|error| Error::internal(error.to_string()))?;
+        let variables = self.variables(conversation, text)?;
         let mut out = Bounded(Vec::new());
-        template.render_captured_to(self.variables(conversation, text)?, &mut out).map_err(|error| refused(&error))?;
+        without_panic(|| template.render_captured_to(variables, &mut out).map(|_| ()))?
+            .map_err(|error| refused(&error))?;
         String::from_utf8(out.0).map_err(|_| Error::internal("a chat template wrote what is no UTF-8"))
     }
 
@@ -213,6 +217,13 @@ impl ChatTemplate {
         };
         Ok(context! { ..fixed, ..Value::from(variables) })
     }
+}
+
+/// Runs the template library, which panics where it should not (minijinja 2.24 when an empty list is reversed): a
+/// template that comes with a model must not stop the process. What the closure leaves half done is dropped.
+fn without_panic<T>(run: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(run))
+        .map_err(|_| Error::data("the model's chat template failed: it asks for what the template engine cannot do"))
 }
 
 /// OpenAI's API writes the arguments of a call as JSON in a text; templates expect them as an object.

@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod config;
+pub mod encoder;
 mod error;
 pub mod files;
 pub mod gguf;
@@ -14,6 +15,7 @@ pub mod weights;
 
 pub use chat::{ChatTemplate, Conversation, Message};
 pub use config::Architecture;
+pub use encoder::{Embedding, Encoder};
 pub use error::{Error, Result};
 pub use files::ModelFiles;
 pub use kv::{BLOCK_TOKENS, KvFormat, KvStorage};

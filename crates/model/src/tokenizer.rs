@@ -107,9 +107,10 @@ impl Tokenizer {
         self.finish(encoding, add_special)
     }
 
-    /// As `encode` with `add_special`, cut so that at most `tokens_max` ids come out, those added included.
+    /// As `encode_with_special` with `add_special`, cut so that at most `tokens_max` ids come out, those added included.
+    /// For encoders, whose texts have no turns that anybody could end.
     pub fn encode_truncated(&self, text: &str, tokens_max: usize) -> Result<Vec<u32>> {
-        let mut encoding = self.pieces(&self.plain, text, Guards::Kept)?;
+        let mut encoding = self.pieces(self.inner.get_added_vocabulary(), text, Guards::Kept)?;
         let added = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
         encoding.truncate(tokens_max.saturating_sub(added), 0, TruncationDirection::Right);
         self.finish(encoding, true)

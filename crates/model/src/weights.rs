@@ -3,6 +3,7 @@
 //! The names are those of GGUF (`token_embd.weight`, `blk.0.attn_q.weight`, `output_norm.weight`); files of other
 //! kinds are read under these names. Bytes are borrowed from the file's memory map and never copied here.
 
+use lakemill_kernels::matmul::Packed;
 use lakemill_kernels::quant::Format;
 
 use crate::error::{Error, Result};
@@ -56,4 +57,22 @@ pub trait Weights: Send + Sync {
 
     /// Whether there is a tensor `name`.
     fn has(&self, name: &str) -> bool;
+}
+
+/// The tensor `name`, which must be `[rows, columns]`, repacked for the processor.
+pub(crate) fn matrix(weights: &dyn Weights, name: &str, rows: usize, columns: usize) -> Result<Packed> {
+    let tensor = weights.tensor(name)?;
+    tensor.expect_shape(&[rows, columns])?;
+    if !columns.is_multiple_of(tensor.format.block_elements()) {
+        let format = tensor.format.name();
+        return Err(tensor.error(format!("rows of {columns} elements are no whole blocks of {format}")));
+    }
+    Ok(Packed::new(tensor.format, rows, columns, tensor.bytes))
+}
+
+/// The tensor `name`, which must be `[length]`, as numbers.
+pub(crate) fn vector(weights: &dyn Weights, name: &str, length: usize) -> Result<Vec<f32>> {
+    let tensor = weights.tensor(name)?;
+    tensor.expect_shape(&[length])?;
+    Ok(tensor.to_f32())
 }

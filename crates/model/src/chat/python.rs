@@ -151,7 +151,7 @@ pub(super) fn without_generation_tags(source: &str) -> String {
     while let Some(open) = rest.find("{%") {
         let (before, tag) = rest.split_at(open);
         out.push_str(before);
-        let Some(close) = tag.find("%}") else {
+        let Some(close) = tag[2..].find("%}").map(|place| place + 2) else {
             rest = tag;
             break;
         };
@@ -200,5 +200,6 @@ mod tests {
         let source = "a{%- generation -%}b{% endgeneration %}c{% if generation %}d{% endif %}{% broken";
         let expected = "a{%- if true -%}b{% endif %}c{% if generation %}d{% endif %}{% broken";
         assert_eq!(without_generation_tags(source), expected);
+        assert_eq!(without_generation_tags("{%}x{%generation%}"), "{%}x{%generation%}");
     }
 }

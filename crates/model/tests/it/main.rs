@@ -1,1 +1,8 @@
-//! Tests.
+//! Language models against outside truths: Hugging Face's libraries, PyTorch, llama.cpp.
+
+mod chats;
+mod embeddings;
+mod hostile;
+mod models;
+mod sources;
+mod tokens;
