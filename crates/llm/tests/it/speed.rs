@@ -51,7 +51,8 @@ fn processor_seconds() -> f64 {
 #[test]
 #[ignore = "measures"]
 fn time_per_token() {
-    let schema = r#"{"type": "object", "properties": {"name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}},
+    let schema = r#"{"type": "object", "properties": {
+        "name": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}},
         "score": {"type": "number"}}, "required": ["name", "tags", "score"], "additionalProperties": false}"#;
     let drawn = Sampling { temperature: 0.8, seed: Some(1), ..Sampling::default() };
     let cases = [
