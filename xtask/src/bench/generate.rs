@@ -24,7 +24,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         })
     };
     let standings = hold(&names.iter().map(contender).collect::<Vec<_>>(), arguments.rounds)?;
-    table(&compare(&standings, &["rows_per_s", "seconds", "out_tok_per_s", "reused_share"].map(str::to_owned), 3));
+    table(&compare(&standings, &["rows_per_s", "seconds"].map(str::to_owned), 3));
     let mut same = command(&python);
     print!("{}", shell::output(same.args(["bench/generate/job.py", "compare"]).arg(&folder).args(&names))?);
     let best = standings[1..].iter().filter_map(|peer| peer.figures.get("rows_per_s")).copied().fold(0.0, f64::max);
