@@ -125,10 +125,10 @@ def ready(url, server, log):
 
 
 @contextlib.contextmanager
-def running(name, folder, threads, binary, speculation=False):
-    """A server that has answered once: the process and its address."""
+def running(name, folder, threads, binary, speculation=False, more=()):
+    """A server that has answered once, with more options where given: the process and its address."""
     port = free_port()
-    command = [str(word) for word in SERVERS[name](folder, str(threads), port, binary, speculation)]
+    command = [str(word) for word in [*SERVERS[name](folder, str(threads), port, binary, speculation), *more]]
     log = folder / f"{name}.log"
     kept = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": f"0-{int(threads) - 1}", "HF_HUB_OFFLINE": "1"}
     if name == "lakemill":

@@ -29,6 +29,8 @@ BURST, BURST_EVERY_S = 120, 45
 MADE, MADE_EVERY_S = 12, 4
 # The time that memory has to come to rest, as a share of all; and what it may grow by from then on.
 SETTLED, GROWTH, GROWTH_MB = 0.25, 1.1, 96
+# The server's limits, which the bursts go beyond; SQL may read models' files beside the lake.
+LIMITS = ["--max-running", "32", "--max-waiting", "64", "--allow-path"]
 # Seconds that the server has to forget requests whose clients went away.
 QUIET_S = 30
 
@@ -232,7 +234,7 @@ async def watch(server, address, seconds, seed):
 
 
 def main(threads, binary, minutes, seed):
-    with serve.running("lakemill", FOLDER, threads, binary) as (server, address):
+    with serve.running("lakemill", FOLDER, threads, binary, more=[*LIMITS, FOLDER]) as (server, address):
         storm, memory, left = asyncio.run(watch(server, address, 60 * float(minutes), seed))
         alive = server.poll() is None
         end = serve.memory_mb(server.pid) if alive else 0.0
