@@ -67,7 +67,8 @@ def xllamacpp(folder, threads, port, _binary, speculation=False):
 
 def vllm(folder, threads, port, _binary, speculation=False):
     more = ["--speculative-config", json.dumps({"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4})]
-    limits = ["--max-model-len", "2048", "--max-num-seqs", str(STREAMS), "--dtype", "bfloat16"]
+    limits = ["--max-model-len", "2048", "--max-num-seqs", str(STREAMS), "--enable-prompt-tokens-details"]
+    limits += ["--dtype", "bfloat16"]
     program = str(folder / "vllm/bin/vllm")
     place = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL]
     return [program, "serve", str(folder / "vllm/model"), *place, *limits, *(more if speculation else [])]

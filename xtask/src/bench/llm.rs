@@ -51,9 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let limits = limits(arguments)?;
     let standings = hold(&contenders(arguments, &names, "speed", 0.0)?, arguments.rounds)?;
     table(&compare(&standings, &SPEED.map(str::to_owned), 2));
-    println!(
-        "\nnan: llama.cpp as a wheel is not started with speculation, and vLLM names no reused tokens unless asked to"
-    );
+    println!("\nnan: not measured; the wheel of llama.cpp is not started with speculation");
     agreement(&names)?;
     let slowest =
         standings.iter().map(|standing| standing.figure("streams_requests_per_s")).collect::<Result<Vec<_>>>()?;
