@@ -5,10 +5,14 @@
 //! medians and ratios. What they answer is checked as well: a fast wrong answer is a failure.
 
 mod contest;
+mod generate;
+mod llm;
 mod load;
+mod peers;
 mod pipeline;
 mod serve;
 mod start;
+mod storm;
 mod tpch;
 mod trees;
 
@@ -19,12 +23,15 @@ use clap::Args;
 type Benchmark = (&'static str, &'static str, fn(&Arguments) -> Result<()>);
 
 /// The benchmarks.
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 9] = [
     ("trees", "boosted trees on flights, fit and predict, beside LightGBM and XGBoost", trees::run),
     ("tpch", "the 22 TPC-H queries at scale 1, beside plain DataFusion, DuckDB and Polars", tpch::run),
     ("pipeline", "the whole flights job beside Polars with LightGBM", pipeline::run),
     ("serve", "predictions and rows over the network, beside FastAPI, PostgreSQL and a plain stream", serve::run),
     ("load", "a thousand PostgreSQL connections and mixed load for ten minutes: no error, memory flat", load::run),
+    ("llm", "a language model served to one and to many, beside llama.cpp and vLLM", llm::run),
+    ("generate", "ML.GENERATE_TEXT over a thousand rows, beside 16 clients of llama.cpp's server", generate::run),
+    ("storm", "a served language model under random load for minutes: no panic, no leak, all answered", storm::run),
     ("start", "SELECT 1 from a cold start, beside DuckDB in Python", start::run),
 ];
 
@@ -48,6 +55,9 @@ pub(crate) struct Arguments {
     /// Open connections under load.
     #[arg(long, default_value_t = 1000)]
     connections: usize,
+    /// Peers of language models, with commas between; all that are there where left out.
+    #[arg(long, value_delimiter = ',')]
+    peers: Option<Vec<String>>,
 }
 
 /// Runs one benchmark.
