@@ -2,6 +2,7 @@
 
 mod chats;
 mod embeddings;
+mod families;
 mod hostile;
 mod models;
 mod sources;
