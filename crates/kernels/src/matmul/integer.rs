@@ -10,6 +10,9 @@ use crate::quant::Format;
 use crate::quant::activations::Block;
 use crate::simd::{Level, Line, Simd, Work};
 
+/// How far ahead weights are asked for: 4 KiB, since the processor's own prefetching ends at the border of a page.
+const PREFETCH_LINES: usize = 64;
+
 /// A layout of repacked integers, known to the compiler.
 trait Kind {
     /// Lines hold two columns' nibbles to a byte.
@@ -171,6 +174,9 @@ impl<'a, K: Kind> Group<'a, K> {
                 (false, false) => simd.start_offset(block.minus_8),
             };
         }
+        for ahead in (unit * Self::LINES..).take(Self::LINES) {
+            simd.prefetch(self.lines, ahead + PREFETCH_LINES);
+        }
         for (index, line) in lines.iter().enumerate() {
             let bytes = simd.bytes(line);
             if K::NIBBLES {
@@ -194,8 +200,8 @@ impl<'a, K: Kind> Group<'a, K> {
         }
         let scale = Self::scale(simd, self.scales, self.first + unit);
         for t in 0..T {
-            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
-            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(product, scale, sums[t]);
         }
         if K::MINIMA {
             let minimum = Self::scale(simd, self.minima, self.first + unit);
@@ -228,8 +234,8 @@ impl<'a, K: Kind> Group<'a, K> {
         }
         let scale = Self::scale(simd, self.scales, (self.first + unit) * 2 + HALF);
         for t in 0..T {
-            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
-            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(product, scale, sums[t]);
         }
     }
 }

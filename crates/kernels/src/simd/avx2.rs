@@ -251,6 +251,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, lines: &[Line], index: usize) {
+        // SAFETY: a prefetch of any address has no effect on memory, and the address is not dereferenced.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(lines.as_ptr().wrapping_add(index).cast()) }
+    }
+
+    #[inline(always)]
     fn low_nibbles(self, a: Self::B) -> Self::B {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {

@@ -63,6 +63,8 @@ pub(crate) trait Simd: Copy {
     fn to_f32(self, a: Self::I) -> Self::F;
     fn splat_i32(self, value: i32) -> Self::I;
     fn bytes(self, line: &Line) -> Self::B;
+    /// Asks for the line `index`, counted from the first of `lines`; it need not be one of them.
+    fn prefetch(self, lines: &[Line], index: usize);
     /// The lower four bits of every byte.
     fn low_nibbles(self, a: Self::B) -> Self::B;
     /// The upper four bits of every byte.

@@ -144,6 +144,9 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn prefetch(self, _: &[Line], _: usize) {}
+
+    #[inline(always)]
     fn low_nibbles(self, a: Self::B) -> Self::B {
         a.map(|byte| byte & 15)
     }
