@@ -91,20 +91,21 @@ impl<K: Kind> Work for Multiply<'_, K> {
         for group in self.groups.0..self.groups.1 {
             let weights = Group::<K>::new(self.units, group);
             let mut token = self.tokens.0;
-            while token + 8 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 8 && token + 8 <= self.tokens.1 {
                 self.tile::<S, 8>(simd, &weights, group, token);
                 token += 8;
             }
-            if token + 4 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 4 && token + 4 <= self.tokens.1 {
                 self.tile::<S, 4>(simd, &weights, group, token);
                 token += 4;
             }
-            if token + 2 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 2 && token + 2 <= self.tokens.1 {
                 self.tile::<S, 2>(simd, &weights, group, token);
                 token += 2;
             }
-            if token < self.tokens.1 {
+            while token < self.tokens.1 {
                 self.tile::<S, 1>(simd, &weights, group, token);
+                token += 1;
             }
         }
     }

@@ -77,6 +77,7 @@ impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
     type B = [__m256i; 2];
+    const TILE_TOKENS: usize = 4;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {

@@ -53,6 +53,7 @@ impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
     type B = __m512i;
+    const TILE_TOKENS: usize = 8;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {

@@ -30,6 +30,8 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// Sixteen groups of four bytes.
     type B: Copy;
+    /// Tokens of a tile of products at most: as many as registers hold the sums of.
+    const TILE_TOKENS: usize;
 
     fn splat(self, value: f32) -> Self::F;
     fn load(self, values: &[f32; LANES]) -> Self::F;

@@ -27,6 +27,7 @@ impl Simd for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; 64];
+    const TILE_TOKENS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {

@@ -14,5 +14,7 @@ mod embeddings;
 mod families;
 mod hostile;
 mod models;
+mod schedules;
 mod sources;
+mod speed;
 mod tokens;

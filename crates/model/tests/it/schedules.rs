@@ -17,7 +17,8 @@ fn shared() -> &'static LanguageModel {
 }
 
 fn prompt(seed: usize, tokens: usize) -> Vec<u32> {
-    let text = "A lake keeps what rivers bring. Tables have versions, and every version can be read again: 3.14, 42, naïve. ";
+    let text =
+        "A lake keeps what rivers bring. Tables have versions, and every version can be read again: 3.14, 42, naïve. ";
     let ids = shared().tokenizer().encode(&text.repeat(8), false).unwrap();
     ids[seed..seed + tokens].to_vec()
 }

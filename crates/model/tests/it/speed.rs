@@ -33,7 +33,8 @@ fn median(mut run: impl FnMut() -> usize) -> f64 {
 fn speed() {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
     let model = LanguageModel::load(smollm2(), Arc::new(Pool::new(threads))).unwrap();
-    let tokens: Vec<u32> = (0..PROMPT as u32).map(|index| index * 7919 % model.architecture().vocabulary as u32).collect();
+    let tokens: Vec<u32> =
+        (0..PROMPT as u32).map(|index| index * 7919 % model.architecture().vocabulary as u32).collect();
     let mut kv = KvStorage::new(model.architecture(), KvFormat::F16, 512);
     let mut logits = Vec::new();
     let mut run = |chunks: &[Chunk<'_>]| {
@@ -62,5 +63,7 @@ fn speed() {
         })
     };
     let (one, many) = (decode(1), decode(STREAMS));
-    println!("{threads} threads, tokens per second: prefill {prefill:.0}, one stream {one:.0}, {STREAMS} streams {many:.0}");
+    println!(
+        "{threads} threads, tokens per second: prefill {prefill:.0}, one stream {one:.0}, {STREAMS} streams {many:.0}"
+    );
 }
