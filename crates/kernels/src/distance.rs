@@ -2,7 +2,10 @@
 //!
 //! Sums run in as many lanes as the widest registers hold and are added up in one order, without fused multiplication, so
 //! that every path gives the same bits.
-#![allow(unsafe_code, reason = "the wider registers are asked for once, at the first call")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the processor is asked for its registers at run time")
+)]
 
 /// Partial sums: two registers of AVX-512, so that one addition need not wait for the other.
 const LANES: usize = 32;
@@ -68,15 +71,14 @@ fn summed(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let (b_blocks, b_rest) = b[..length].as_chunks::<LANES>();
     let mut sums = [0.0f32; LANES];
     for (a, b) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += term(a[lane], b[lane]);
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += term(*a, *b);
         }
     }
     let mut width = LANES / 2;
     while width > 0 {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
+        let (low, high) = sums.split_at_mut(width);
+        low.iter_mut().zip(high).for_each(|(low, high)| *low += *high);
         width /= 2;
     }
     a_rest.iter().zip(b_rest).fold(sums[0], |sum, (a, b)| sum + term(*a, *b))

@@ -44,7 +44,10 @@ pub(super) fn run(conversation: &mut Conversation, text: &str) -> Result<Flow> {
         "save" if argument.is_empty() => {
             return Err(Problem::invalid("/save needs a file: /save conversation.md").into());
         }
-        "save" => conversation.save(Path::new(argument))?,
+        "save" => {
+            conversation.save(Path::new(argument))?;
+            writeln!(io::stderr(), "saved to {argument}")?;
+        }
         other => {
             let names = COMMANDS.iter().map(|(name, ..)| *name);
             return Err(Problem::invalid(unknown("command", other, names)).into());

@@ -56,7 +56,7 @@ pub(super) fn is_source(model: &str) -> bool {
 /// # Errors
 /// Not found, Unavailable: it cannot be had. Data: it is no model. The user has cancelled.
 pub(super) async fn inspect(name: &str, source: &str, kind: Option<Kind>, flag: &CancelFlag) -> Result<ModelInfo> {
-    let bar = Bar::start("fetching");
+    let bar = Bar::start(if ModelInfo::is_local(source) { "reading" } else { "fetching" });
     let (shown, name, source) = (bar.0.clone(), name.to_owned(), source.to_owned());
     let work = move || {
         let mut progress = |done, total| advance(&shown, done, total);

@@ -20,8 +20,9 @@ fn the_short_help() {
           run          Run a pipeline: a folder of numbered SQL files and a pipeline.toml
           sql          Run SQL: at a prompt, from -c, from a file, or from a pipe
           tables       List the tables and views of the lake, or describe one of them
-          models       List the models of the lake, or describe one of them with its versions, metrics and
-                       lineage
+          models       List the models of the lake or describe one of them; fetch, list and remove files of
+                       language models
+          chat         Talk with a language model: at a prompt, or with a pipe
           report       Make the HTML report of a pipeline's last run again
           serve        Serve the lake: PostgreSQL's protocol, Arrow Flight SQL and HTTP, one engine behind
           users        List the users who may log into `lakemill serve`, add one, or change a password
@@ -53,6 +54,7 @@ fn the_short_help() {
           lakemill sql                                    type SQL at a prompt
           lakemill sql -c 'SELECT * FROM flights LIMIT 5' run SQL and leave
           lakemill models                                 list the models of the lake
+          lakemill chat                                   talk with a language model
           lakemill serve                                  serve the lake to psql, drivers and HTTP
 
         `lakemill help COMMAND` says more about each command.

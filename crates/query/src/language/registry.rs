@@ -281,7 +281,8 @@ impl Models {
         let Some(index) = idle else { return false };
         let gone = slots.remove(index);
         drop(slots);
-        tracing::info!(model = %gone.cell.get().map(|loaded| loaded.info().name.clone()).unwrap_or_default(), "a language model is unloaded");
+        let name = gone.cell.get().map(|loaded| loaded.info().name.as_str()).unwrap_or_default();
+        tracing::info!(model = name, "a language model is unloaded");
         true
     }
 

@@ -4,7 +4,7 @@
 //! put into `generated/<key>/` in files of some hundreds, and read from there when the same statement runs again: a run that
 //! was killed pays for no finished row a second time. The key is a digest of the statement's text, the model's files, how it
 //! is loaded, the task with its settings, and this program's version. The folder goes when the statement has committed; one
-//! that nobody comes back to goes with VACUUM's orphans.
+//! that nobody has written to for a week goes when another such statement commits.
 //!
 //! Not here: answers that are sampled freely; the caller does not ask.
 //!
@@ -22,7 +22,7 @@ use arrow::ipc::writer::FileWriter;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::error::DataFusionError;
 use futures::TryStreamExt;
-use lakemill_base::ErrorKind;
+use lakemill_base::{Clock, ErrorKind};
 use lakemill_lake::{GENERATED, Lake};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -32,6 +32,9 @@ use tokio::runtime::Handle;
 use super::task::Answer;
 use super::{LanguageHandle, Task};
 use crate::{Error, Result};
+
+/// So long answers wait for their statement to be run again.
+const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
 
 /// Answers of a file: a killed run loses fewer than these, some seconds' work.
 const ANSWERS_PER_FILE: usize = 256;
@@ -44,6 +47,7 @@ type Digest = [u8; 32];
 pub(crate) struct Resume {
     store: Arc<dyn ObjectStore>,
     statement: String,
+    clock: Arc<dyn Clock>,
     /// Folders that this run has used.
     used: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -77,7 +81,8 @@ impl ExtensionOptions for Resume {
 impl Resume {
     /// For a statement of a lake.
     pub(crate) fn new(lake: &Lake, statement: &str) -> Self {
-        Self { store: lake.object_store(), statement: statement.to_owned(), used: Arc::default() }
+        let clock = Arc::clone(&lake.options().clock);
+        Self { store: lake.object_store(), statement: statement.to_owned(), clock, used: Arc::default() }
     }
 
     /// The answers that are there for a model and a task.
@@ -95,20 +100,30 @@ impl Resume {
         Ok(Finished { store: Arc::clone(&self.store), folder, known, waiting: Mutex::default() })
     }
 
-    /// Forgets the answers: the statement has committed.
+    /// Forgets the answers, and those that nobody came back to: the statement has committed.
     pub(crate) async fn forget(&self) {
-        let used: Vec<String> = std::mem::take(&mut *self.used.lock()).into_iter().collect();
-        for folder in used {
-            if let Err(error) = remove(self.store.as_ref(), &Path::from(folder.as_str())).await {
-                tracing::warn!(%error, folder, "finished answers stay behind until VACUUM");
-            }
+        let used = std::mem::take(&mut *self.used.lock());
+        if used.is_empty() {
+            return;
+        }
+        let oldest_ms = self.clock.now_ms().saturating_sub(KEPT_MS);
+        if let Err(error) = remove(self.store.as_ref(), &used, oldest_ms).await {
+            tracing::warn!(%error, "finished answers stay behind");
         }
     }
 }
 
-async fn remove(store: &dyn ObjectStore, folder: &Path) -> Result<()> {
-    let files: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(unavailable)?;
-    for file in files {
+/// Removes these folders, and those whose newest file is older.
+async fn remove(store: &dyn ObjectStore, used: &BTreeSet<String>, oldest_ms: i64) -> Result<()> {
+    let files: Vec<_> = store.list(Some(&Path::from(GENERATED))).try_collect().await.map_err(unavailable)?;
+    let folder = |file: &Path| file.parts().take(2).map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
+    let mut newest_ms: HashMap<String, i64> = HashMap::new();
+    for file in &files {
+        let newest = newest_ms.entry(folder(&file.location)).or_insert(i64::MIN);
+        *newest = (*newest).max(file.last_modified.timestamp_millis());
+    }
+    let goes = |folder: &String| used.contains(folder) || newest_ms.get(folder).is_some_and(|at| *at < oldest_ms);
+    for file in files.iter().filter(|file| goes(&folder(&file.location))) {
         match store.delete(&file.location).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(unavailable(error)),
