@@ -51,7 +51,8 @@ impl Checker {
     }
 
     /// # Errors
-    /// Exhausted where the queue is full; invalid where the request cannot be served: names the parameter and what would be right.
+    /// Exhausted where the queue is full; invalid where the request cannot be served: names the parameter and what
+    /// would be right.
     pub(crate) fn check(&self, request: Request) -> Result<Checked> {
         // First, because it costs nothing: an overloaded service must refuse cheaply.
         let (id, seat) = self.queue.sit()?;

@@ -9,7 +9,7 @@ use lakemill_model::{Conversation, KvFormat, LanguageModel, Message};
 
 use crate::{models, toy};
 
-fn model() -> Arc<LanguageModel> {
+pub(crate) fn model() -> Arc<LanguageModel> {
     static MODEL: OnceLock<Arc<LanguageModel>> = OnceLock::new();
     let load = || Arc::new(LanguageModel::load(models::smollm2(), Arc::new(Pool::new(2))).unwrap());
     Arc::clone(MODEL.get_or_init(load))
@@ -110,7 +110,8 @@ fn a_second_turn_reuses_the_first() {
 
 #[test]
 fn guided_answers_are_valid_and_drafts_do_not_change_them() {
-    let schema = r#"{"type": "object", "properties": {"city": {"type": "string", "maxLength": 20}, "population": {"type": "integer"},
+    let schema = r#"{"type": "object", "properties": {
+        "city": {"type": "string", "maxLength": 20}, "population": {"type": "integer"},
         "coastal": {"type": "boolean"}, "size": {"enum": ["small", "large"]}},
         "required": ["city", "population", "coastal", "size"], "additionalProperties": false}"#;
     for seed in 0..4 {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use lakemill_base::ErrorKind;
-use lakemill_llm::{EngineOptions, Event, FinishReason, Request, Sampling, Service};
+use lakemill_base::{ErrorKind, SplitMix64};
+use lakemill_llm::{EngineOptions, Event, FinishReason, Guidance, Request, Sampling, Service};
 
 use crate::toy::{self, Toy};
 
@@ -120,4 +120,67 @@ fn a_panic_answers_every_caller() {
     assert!(!service.is_healthy());
     assert_eq!(service.generate(request(1)).unwrap_err().kind(), ErrorKind::Unavailable);
     service.shutdown(None);
+}
+
+/// What a caller's thread has seen.
+#[derive(Default)]
+struct Seen {
+    answered: u64,
+    refused: u64,
+}
+
+/// Sends requests of all kinds; hangs up on some, waits for others.
+fn call(service: &Service, caller: u64) -> Seen {
+    let (mut random, mut seen) = (SplitMix64::new(caller), Seen::default());
+    for _ in 0..150 {
+        let prompt = vec![2 + random.below(3) as u32; 1 + random.below(90) as usize];
+        let guided = random.below(6) == 0;
+        let mut it = Request { prompt, n: 1 + random.below(3) as usize, ..request(random.below(60) as usize) };
+        it.ignore_end = !guided;
+        it.guidance = guided.then(|| Guidance::Regex("(ab|c){1,9}".to_owned()));
+        it.sampling = Sampling { seed: Some(random.next_u64()), ..Sampling::default() };
+        if random.below(10) == 0 {
+            it.prompt = vec![2; 5_000]; // longer than the context
+        }
+        match service.generate(it) {
+            Ok(mut stream) => match random.below(4) {
+                0 => drop(stream),
+                1 => {
+                    stream.recv().unwrap();
+                }
+                _ => {
+                    let completion = stream.collect().unwrap();
+                    assert!(completion.choices.iter().all(|choice| choice.reason.is_some()));
+                    seen.answered += 1;
+                }
+            },
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Exhausted), "{error}");
+                seen.refused += 1;
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn random_load_answers_everyone_and_leaves_nothing() {
+    let options = EngineOptions { sequences_max: 6, waiting_max: 8, step_tokens: 64, ..EngineOptions::default() };
+    let service = Service::start(toy::engine(Toy::new(14, 1024), options)).unwrap();
+    let callers: Vec<_> = (0..12)
+        .map(|caller| {
+            let service = service.clone();
+            std::thread::spawn(move || call(&service, caller))
+        })
+        .collect();
+    let seen = callers.into_iter().map(|caller| caller.join().unwrap()).fold(Seen::default(), |all, seen| Seen {
+        answered: all.answered + seen.answered,
+        refused: all.refused + seen.refused,
+    });
+    service.shutdown(None);
+    let statistics = service.statistics();
+    assert!(seen.answered > 100 && seen.refused > 100);
+    assert_eq!(statistics.submitted + seen.refused, 12 * 150);
+    assert_eq!((statistics.blocks_used, statistics.running, statistics.waiting, statistics.failed), (0, 0, 0, 0));
+    assert!(statistics.finished_cancelled > 0 && statistics.preemptions > 0, "{statistics:?}");
 }
