@@ -1,4 +1,11 @@
-//! Language-model weights, forward pass, tokenizer and chat templates.
+//! Language models: their files, weights, tokenizers and chat templates, the forward pass, and encoders.
+//!
+//! The way of a model: [`Source`] names it, the [`Cache`] fetches and keeps it, [`ModelFiles`] maps its files and reads
+//! their headers, and [`LanguageModel`] or [`Encoder`] repacks the weights and runs. Not here: sampling, scheduling and
+//! blocks of keys and values over many requests, which are `llm`'s.
+//!
+//! **Architecture invariant:** nothing in a file is believed before it is checked: a wrong or hostile file is an error
+//! that names the tensor and its place, never a panic or an allocation on its word.
 
 pub mod chat;
 pub mod config;

@@ -60,20 +60,21 @@ impl<C: Column> Work for Multiply<'_, C> {
     fn run<S: Simd>(self, simd: S) {
         for group in self.groups.0..self.groups.1 {
             let mut token = self.tokens.0;
-            while token + 8 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 8 && token + 8 <= self.tokens.1 {
                 self.tile::<S, 8>(simd, group, token);
                 token += 8;
             }
-            if token + 4 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 4 && token + 4 <= self.tokens.1 {
                 self.tile::<S, 4>(simd, group, token);
                 token += 4;
             }
-            if token + 2 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 2 && token + 2 <= self.tokens.1 {
                 self.tile::<S, 2>(simd, group, token);
                 token += 2;
             }
-            if token < self.tokens.1 {
+            while token < self.tokens.1 {
                 self.tile::<S, 1>(simd, group, token);
+                token += 1;
             }
         }
     }

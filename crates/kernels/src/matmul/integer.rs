@@ -10,6 +10,9 @@ use crate::quant::Format;
 use crate::quant::activations::Block;
 use crate::simd::{Level, Line, Simd, Work};
 
+/// How far ahead weights are asked for: 4 KiB, since the processor's own prefetching ends at the border of a page.
+const PREFETCH_LINES: usize = 64;
+
 /// A layout of repacked integers, known to the compiler.
 trait Kind {
     /// Lines hold two columns' nibbles to a byte.
@@ -88,20 +91,21 @@ impl<K: Kind> Work for Multiply<'_, K> {
         for group in self.groups.0..self.groups.1 {
             let weights = Group::<K>::new(self.units, group);
             let mut token = self.tokens.0;
-            while token + 8 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 8 && token + 8 <= self.tokens.1 {
                 self.tile::<S, 8>(simd, &weights, group, token);
                 token += 8;
             }
-            if token + 4 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 4 && token + 4 <= self.tokens.1 {
                 self.tile::<S, 4>(simd, &weights, group, token);
                 token += 4;
             }
-            if token + 2 <= self.tokens.1 {
+            while S::TILE_TOKENS >= 2 && token + 2 <= self.tokens.1 {
                 self.tile::<S, 2>(simd, &weights, group, token);
                 token += 2;
             }
-            if token < self.tokens.1 {
+            while token < self.tokens.1 {
                 self.tile::<S, 1>(simd, &weights, group, token);
+                token += 1;
             }
         }
     }
@@ -171,6 +175,9 @@ impl<'a, K: Kind> Group<'a, K> {
                 (false, false) => simd.start_offset(block.minus_8),
             };
         }
+        for ahead in (unit * Self::LINES..).take(Self::LINES) {
+            simd.prefetch(self.lines, ahead + PREFETCH_LINES);
+        }
         for (index, line) in lines.iter().enumerate() {
             let bytes = simd.bytes(line);
             if K::NIBBLES {
@@ -194,8 +201,8 @@ impl<'a, K: Kind> Group<'a, K> {
         }
         let scale = Self::scale(simd, self.scales, self.first + unit);
         for t in 0..T {
-            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
-            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(product, scale, sums[t]);
         }
         if K::MINIMA {
             let minimum = Self::scale(simd, self.minima, self.first + unit);
@@ -228,8 +235,8 @@ impl<'a, K: Kind> Group<'a, K> {
         }
         let scale = Self::scale(simd, self.scales, (self.first + unit) * 2 + HALF);
         for t in 0..T {
-            let scale = simd.mul(scale, simd.splat(blocks[t].scale));
-            sums[t] = simd.fma(simd.to_f32(products[t]), scale, sums[t]);
+            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            sums[t] = simd.fma(product, scale, sums[t]);
         }
     }
 }

@@ -77,6 +77,7 @@ impl Simd for Avx2 {
     type F = [__m256; 2];
     type I = [__m256i; 2];
     type B = [__m256i; 2];
+    const TILE_TOKENS: usize = 4;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
@@ -248,6 +249,12 @@ impl Simd for Avx2 {
     fn bytes(self, line: &Line) -> Self::B {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe { [_mm256_load_si256(line.0.as_ptr().cast()), _mm256_load_si256(line.0.as_ptr().add(32).cast())] }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, lines: &[Line], index: usize) {
+        // SAFETY: a prefetch of any address has no effect on memory, and the address is not dereferenced.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(lines.as_ptr().wrapping_add(index).cast()) }
     }
 
     #[inline(always)]

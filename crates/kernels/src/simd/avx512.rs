@@ -53,6 +53,7 @@ impl Simd for Avx512 {
     type F = __m512;
     type I = __m512i;
     type B = __m512i;
+    const TILE_TOKENS: usize = 8;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
@@ -194,6 +195,12 @@ impl Simd for Avx512 {
     fn bytes(self, line: &Line) -> Self::B {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe { _mm512_load_si512(line.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, lines: &[Line], index: usize) {
+        // SAFETY: a prefetch of any address has no effect on memory, and the address is not dereferenced.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(lines.as_ptr().wrapping_add(index).cast()) }
     }
 
     #[inline(always)]

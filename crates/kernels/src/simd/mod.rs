@@ -30,6 +30,8 @@ pub(crate) trait Simd: Copy {
     type I: Copy;
     /// Sixteen groups of four bytes.
     type B: Copy;
+    /// Tokens of a tile of products at most: as many as registers hold the sums of.
+    const TILE_TOKENS: usize;
 
     fn splat(self, value: f32) -> Self::F;
     fn load(self, values: &[f32; LANES]) -> Self::F;
@@ -63,6 +65,8 @@ pub(crate) trait Simd: Copy {
     fn to_f32(self, a: Self::I) -> Self::F;
     fn splat_i32(self, value: i32) -> Self::I;
     fn bytes(self, line: &Line) -> Self::B;
+    /// Asks for the line `index`, counted from the first of `lines`; it need not be one of them.
+    fn prefetch(self, lines: &[Line], index: usize);
     /// The lower four bits of every byte.
     fn low_nibbles(self, a: Self::B) -> Self::B;
     /// The upper four bits of every byte.

@@ -27,6 +27,7 @@ impl Simd for Scalar {
     type F = [f32; LANES];
     type I = [i32; LANES];
     type B = [u8; 64];
+    const TILE_TOKENS: usize = 1;
 
     #[inline(always)]
     fn splat(self, value: f32) -> Self::F {
@@ -142,6 +143,9 @@ impl Simd for Scalar {
     fn bytes(self, line: &Line) -> Self::B {
         line.0
     }
+
+    #[inline(always)]
+    fn prefetch(self, _: &[Line], _: usize) {}
 
     #[inline(always)]
     fn low_nibbles(self, a: Self::B) -> Self::B {

@@ -17,9 +17,14 @@ use crate::error::{Error, Result};
 use crate::gguf::Gguf;
 
 /// Types of tokens, as llama.cpp numbers them.
+const NORMAL: i64 = 1;
 const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
+const BYTE: i64 = 6;
+
+/// A score, a logarithm of a probability, that the characters of no token's text are below together.
+const NEVER: f64 = -1e5;
 
 /// The first tokenizer of OpenAI's GPT-2 (Radford et al., 2019): contractions, words, numbers, punctuation, spaces.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -101,7 +106,7 @@ impl<'a> Vocabulary<'a> {
         let texts = file
             .texts("tokenizer.ggml.tokens")?
             .ok_or_else(|| Error::data("the file has no metadata 'tokenizer.ggml.tokens', so it has no tokenizer"))?;
-        let types = file.integers("tokenizer.ggml.token_type")?.unwrap_or_else(|| vec![1; texts.len()]);
+        let types = file.integers("tokenizer.ggml.token_type")?.unwrap_or_else(|| vec![NORMAL; texts.len()]);
         let scores = file.floats("tokenizer.ggml.scores")?.unwrap_or_else(|| vec![0.0; texts.len()]);
         if types.len() != texts.len() || scores.len() != texts.len() {
             return Err(Error::data(format!(
@@ -123,6 +128,11 @@ impl<'a> Vocabulary<'a> {
 
     fn owned_ids(&self) -> impl Iterator<Item = (String, u32)> {
         self.texts.iter().enumerate().map(|(id, text)| ((*text).to_owned(), id as u32))
+    }
+
+    /// Whether the token stands for what it spells.
+    fn is_text(&self, id: usize) -> bool {
+        matches!(self.types[id], NORMAL | USER_DEFINED)
     }
 
     fn unknown(&self) -> Option<usize> {
@@ -204,7 +214,7 @@ fn sentence_piece(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers
     let ids = vocabulary.ids();
     let mut merges: Vec<(f32, u32, u32, u32)> = Vec::new();
     for (id, text) in vocabulary.texts.iter().enumerate() {
-        if !matches!(vocabulary.types[id], 1 | USER_DEFINED) {
+        if !vocabulary.is_text(id) {
             continue;
         }
         for (cut, _) in text.char_indices().skip(1) {
@@ -229,9 +239,10 @@ fn sentence_piece(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers
 }
 
 fn unigram(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers::Tokenizer> {
-    let pieces = vocabulary.texts.iter().zip(&vocabulary.scores);
-    let pieces = pieces.map(|(text, score)| ((*text).to_owned(), f64::from(*score))).collect();
-    let bytes = vocabulary.types.contains(&6);
+    // What a text spells never becomes a control token or a byte's: the library would match them as any piece.
+    let score = |id: usize| if vocabulary.is_text(id) { f64::from(vocabulary.scores[id]) } else { NEVER };
+    let pieces = vocabulary.texts.iter().enumerate().map(|(id, text)| ((*text).to_owned(), score(id))).collect();
+    let bytes = vocabulary.types.contains(&BYTE);
     let model = Unigram::from(pieces, vocabulary.unknown(), bytes).map_err(malformed)?;
     let mut tokenizer = tokenizers::Tokenizer::new(model);
     sentence_piece_spaces(file, &mut tokenizer)?;
@@ -261,7 +272,7 @@ fn word_piece(file: &Gguf, vocabulary: &Vocabulary<'_>) -> Result<tokenizers::To
     let ids = ids.map(|(id, (text, kind))| {
         let text = match text.strip_prefix('▁') {
             Some(word) => word.to_owned(),
-            None if *kind != 1 || (text.starts_with('[') && text.ends_with(']')) => (*text).to_owned(),
+            None if *kind != NORMAL || (text.starts_with('[') && text.ends_with(']')) => (*text).to_owned(),
             None => format!("##{text}"),
         };
         (text, id as u32)

@@ -64,6 +64,42 @@ fn minilm_splits_as_hugging_face_does() {
     expect_equal("minilm", &encoded);
 }
 
+/// SentencePiece's own answers for a tokenizer in a GGUF file.
+fn expect_sentence_piece(kind: &str) {
+    let file = Gguf::open(&reference(&format!("sentencepiece-{kind}.gguf"))).unwrap();
+    let tokenizer = Tokenizer::from_gguf(&file).unwrap();
+    let record = reference_json("sentencepiece.json");
+    let kept = |line: &String| !line.contains('▁') && !line.chars().any(|letter| letter < ' ');
+    let lines: Vec<String> = lines().into_iter().filter(kept).collect();
+    assert_eq!(lines.len() as u64, record["lines"].as_u64().unwrap());
+    // Of two ways of equal probability either is right.
+    let tied: Vec<u64> = record[kind]["tied"].as_array().unwrap().iter().map(|line| line.as_u64().unwrap()).collect();
+    assert!(tied.len() < 20, "{} lines are tied", tied.len());
+    let untied = lines.iter().enumerate().filter(|(number, _)| !tied.contains(&(*number as u64)));
+    let encoded: Vec<Vec<u32>> = untied.map(|(_, line)| tokenizer.encode(line, true).unwrap()).collect();
+    let expected: Vec<&str> =
+        record[kind]["ids"].as_array().unwrap().iter().map(|digest| digest.as_str().unwrap()).collect();
+    let found = digests(&encoded);
+    let wrong: Vec<usize> = (0..expected.len()).filter(|place| found[*place] != expected[*place]).collect();
+    assert!(wrong.is_empty(), "{kind}: of {} hundreds of lines these differ: {wrong:?}", expected.len());
+    let mut texts = Context::new(&SHA256);
+    for ids in &encoded {
+        texts.update(tokenizer.decode(ids, true).unwrap().as_bytes());
+        texts.update(b"\n");
+    }
+    assert_eq!(hexadecimal(texts.finish().as_ref()), record[kind]["decoded"].as_str().unwrap());
+}
+
+#[test]
+fn bpe_by_scores_splits_as_sentence_piece_does() {
+    expect_sentence_piece("bpe");
+}
+
+#[test]
+fn unigrams_split_as_sentence_piece_does() {
+    expect_sentence_piece("unigram");
+}
+
 #[test]
 fn special_tokens_are_read_only_where_asked() {
     let tokenizer = Tokenizer::from_gguf(&Gguf::open(smollm2()).unwrap()).unwrap();

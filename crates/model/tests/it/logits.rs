@@ -1,0 +1,120 @@
+//! Distributions and greedy texts against a float reference (PyTorch over the dequantised weights), no further from it
+//! than llama.cpp is.
+
+use std::sync::{Arc, OnceLock};
+
+use lakemill_kernels::pool::Pool;
+use lakemill_model::{BLOCK_TOKENS, Chunk, KvFormat, KvStorage, LanguageModel};
+
+use crate::models::{reference, reference_json, smollm2};
+
+/// A margin of the float reference, in logits, that the rounding of 4-bit weights' int8 products cannot turn. Beside
+/// llama.cpp's own differences, which reach 0.7 at the worst of the 4,096 positions.
+const MARGIN: f64 = 1.0;
+
+fn model() -> &'static LanguageModel {
+    static MODEL: OnceLock<LanguageModel> = OnceLock::new();
+    MODEL.get_or_init(|| LanguageModel::load(smollm2(), Arc::new(Pool::new(2))).unwrap())
+}
+
+/// The logits of every one of `tokens`, in one chunk.
+fn logits(tokens: &[u32], wanted: usize) -> Vec<f32> {
+    let blocks: Vec<u32> = (0..tokens.len().div_ceil(BLOCK_TOKENS) as u32).collect();
+    let mut kv = KvStorage::new(model().architecture(), KvFormat::F16, blocks.len());
+    let mut logits = Vec::new();
+    model().forward(&[Chunk { tokens, start: 0, blocks: &blocks, logits: wanted }], &mut kv, &mut logits).unwrap();
+    assert_eq!(logits.len(), wanted * model().architecture().vocabulary);
+    logits
+}
+
+/// What the float reference says of the positions.
+struct Positions {
+    chunk: usize,
+    top: usize,
+    ids: Vec<u32>,
+    tokens: Vec<u32>,
+    log_probabilities: Vec<f32>,
+}
+
+impl Positions {
+    fn read() -> Self {
+        let record = reference_json("positions.json");
+        let number = |name: &str| record[name].as_u64().unwrap() as usize;
+        let (chunk, top) = (number("chunk_tokens"), number("top"));
+        let count = number("chunks") * chunk;
+        let bytes = std::fs::read(reference("positions.bin")).unwrap();
+        assert_eq!(bytes.len(), count * 2 + count * top * 6);
+        let (ids, rest) = bytes.split_at(count * 2);
+        let (tokens, log_probabilities) = rest.split_at(count * top * 2);
+        let short = |bytes: &[u8]| bytes.as_chunks::<2>().0.iter().map(|bytes| u32::from(u16::from_le_bytes(*bytes))).collect();
+        let floats = log_probabilities.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        Self { chunk, top, ids: short(ids), tokens: short(tokens), log_probabilities: floats.collect() }
+    }
+}
+
+/// The log-probabilities of `tokens` by `logits`.
+fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Vec<f64> {
+    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - most).exp()).sum();
+    tokens.iter().map(|token| f64::from(logits[*token as usize]) - most - sum.ln()).collect()
+}
+
+fn argmax(logits: &[f32]) -> u32 {
+    logits.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (id, logit)| if *logit > best.1 { (id, *logit) } else { best }).0 as u32
+}
+
+/// KL(reference || ours) over the reference's likeliest tokens and all others as one, as the reference defines it.
+fn divergence(expected: &[f32], found: &[f64]) -> f64 {
+    let expected: Vec<f64> = expected.iter().map(|value| f64::from(*value)).collect();
+    let rest = |logs: &[f64]| (1.0 - logs.iter().map(|log| log.exp()).sum::<f64>()).max(1e-12);
+    let top: f64 = expected.iter().zip(found).map(|(p, q)| p.exp() * (p - q)).sum();
+    let (p_rest, q_rest) = (rest(&expected), rest(found));
+    top + p_rest * (p_rest / q_rest).ln()
+}
+
+#[test]
+fn distributions_are_as_near_the_float_reference_as_llama_cpp_is() {
+    let positions = Positions::read();
+    let vocabulary = model().architecture().vocabulary;
+    let mut divergences = Vec::new();
+    let mut alike = 0;
+    for (number, ids) in positions.ids.chunks_exact(positions.chunk).enumerate() {
+        for (place, logits) in logits(ids, ids.len()).chunks_exact(vocabulary).enumerate() {
+            let at = (number * positions.chunk + place) * positions.top;
+            let tokens = &positions.tokens[at..at + positions.top];
+            divergences.push(divergence(&positions.log_probabilities[at..at + positions.top], &log_probabilities(logits, tokens)));
+            alike += usize::from(argmax(logits) == tokens[0]);
+        }
+    }
+    let mean = divergences.iter().sum::<f64>() / divergences.len() as f64;
+    let agreement = alike as f64 / divergences.len() as f64;
+    let most = divergences.iter().copied().fold(0.0, f64::max);
+    println!("{} positions: mean KL {mean:.3e}, most {most:.3e}, top-1 agreement {agreement:.4}", divergences.len());
+    let llama = reference_json("llama.json");
+    let number = |name: &str| llama[name].as_f64().unwrap();
+    println!("llama.cpp: mean KL {:.3e}, most {:.3e}, top-1 agreement {:.4}", number("kl_mean"), number("kl_max"), number("top1_agreement"));
+    assert!(mean <= number("kl_mean"), "the mean divergence is larger than llama.cpp's");
+    assert!(agreement >= number("top1_agreement") - 0.005, "the likeliest token is another more often than with llama.cpp");
+}
+
+#[test]
+fn greedy_texts_are_those_of_the_float_reference() {
+    let record = reference_json("greedy.json");
+    let vocabulary = model().architecture().vocabulary;
+    let (mut equal, mut steps) = (0, 0);
+    for text in record["texts"].as_array().unwrap() {
+        let ids = |name: &str| text[name].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect::<Vec<u32>>();
+        let (prompt, made) = (ids("prompt"), ids("tokens"));
+        let all: Vec<u32> = prompt.iter().chain(&made[..made.len() - 1]).copied().collect();
+        let logits = logits(&all, made.len());
+        for (step, (logits, token)) in logits.chunks_exact(vocabulary).zip(&made).enumerate() {
+            let margin = text["margins"][step].as_f64().unwrap();
+            steps += 1;
+            equal += usize::from(argmax(logits) == *token);
+            let user = &text["user"];
+            assert!(argmax(logits) == *token || margin < MARGIN, "{user} differs at step {step}, where the margin is {margin}");
+        }
+    }
+    println!("{equal} of {steps} greedy steps are the float reference's");
+    assert!(equal * 100 >= steps * 95, "only {equal} of {steps} greedy steps are the float reference's");
+}
