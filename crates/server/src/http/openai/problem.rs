@@ -16,7 +16,10 @@ pub(super) type Result<T, E = Refusal> = std::result::Result<T, E>;
 
 /// An error on its way to a client of OpenAI's API.
 #[derive(Debug)]
-pub(in super::super) struct Refusal {
+pub(in super::super) struct Refusal(Box<Detail>);
+
+#[derive(Debug)]
+struct Detail {
     error: Error,
     /// The parameter that it is about.
     parameter: Option<String>,
@@ -29,12 +32,16 @@ pub(in super::super) struct Refusal {
 impl Refusal {
     /// A parameter is wrong.
     pub(super) fn parameter(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { parameter: Some(name.into()), ..Self::from(Error::invalid(message)) }
+        Self::about(name.into(), Error::invalid(message))
     }
 
     /// A parameter is right, and not supported.
     pub(super) fn unsupported(name: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { parameter: Some(name.into()), ..Self::from(Error::unsupported(message)) }
+        Self::about(name.into(), Error::unsupported(message))
+    }
+
+    fn about(parameter: String, error: Error) -> Self {
+        Self(Box::new(Detail { error, parameter: Some(parameter), retry_after_s: None, code: None }))
     }
 
     /// The body could not be read.
@@ -49,7 +56,8 @@ impl Refusal {
 
     /// The error as it stands in an answer, and in a stream that it ends.
     pub(super) fn json(&self) -> Value {
-        let status = self.error.status();
+        let Detail { error, parameter, code, .. } = &*self.0;
+        let status = error.status();
         let kind = match status.as_u16() {
             401 => "authentication_error",
             403 => "permission_error",
@@ -57,17 +65,16 @@ impl Refusal {
             400..=499 => "invalid_request_error",
             _ => "server_error",
         };
-        let code = match self.error.code() {
+        let code = code.unwrap_or(match error.code() {
             "overloaded" => "rate_limit_exceeded",
             "not_found" => "model_not_found",
             "unauthenticated" => "invalid_api_key",
             code => code,
-        };
-        let code = self.code.unwrap_or(code);
+        });
         json!({ "error": {
-            "message": self.error.message(),
+            "message": error.message(),
             "type": kind,
-            "param": self.parameter,
+            "param": parameter,
             "code": code,
         } })
     }
@@ -75,7 +82,7 @@ impl Refusal {
 
 impl<E: Into<Error>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self { error: error.into(), parameter: None, retry_after_s: None, code: None }
+        Self(Box::new(Detail { error: error.into(), parameter: None, retry_after_s: None, code: None }))
     }
 }
 
@@ -94,18 +101,20 @@ pub(super) fn of_engine(error: &lakemill_llm::Error) -> Refusal {
     };
     // Clients shorten a conversation when they read this.
     let code = (parameter == Some("prompt")).then_some("context_length_exceeded");
-    Refusal { error: error_of, parameter: parameter.map(str::to_owned), retry_after_s: error.retry_after_s(), code }
+    let (parameter, retry_after_s) = (parameter.map(str::to_owned), error.retry_after_s());
+    Refusal(Box::new(Detail { error: error_of, parameter, retry_after_s, code }))
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = self.error.status();
+        let Detail { error, retry_after_s, .. } = &*self.0;
+        let status = error.status();
         if status.is_server_error() {
-            tracing::warn!(code = self.error.code(), error = %self.error, "a request has failed");
+            tracing::warn!(code = error.code(), %error, "a request has failed");
         }
         let mut response = (status, Json(self.json())).into_response();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let seconds = HeaderValue::from(self.retry_after_s.unwrap_or(RETRY_AFTER_S).max(1));
+            let seconds = HeaderValue::from(retry_after_s.unwrap_or(RETRY_AFTER_S).max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         if status == StatusCode::UNAUTHORIZED {
