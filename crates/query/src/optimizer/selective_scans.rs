@@ -13,9 +13,9 @@ use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 
 /// The share of rows at which decoding only what is left pays: with one row in a hundred, most are skipped by the run.
 const SHARE_MAX: f64 = 0.01;
@@ -57,7 +57,8 @@ fn with_selective_scan(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn E
     let source = source.clone().with_pushdown_filters(true);
     let files = FileScanConfigBuilder::from(files.clone()).with_source(Arc::new(source)).build();
     let scan = DataSourceExec::from_data_source(files);
-    Ok(Some(Arc::clone(plan).with_new_children(vec![scan])?))
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+    Ok(Some(Arc::clone(plan).replace_children(vec![scan], options)?))
 }
 
 /// How many rows an operator gives, as far as that is known.
