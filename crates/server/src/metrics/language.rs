@@ -47,8 +47,11 @@ const DISTRIBUTIONS: [Distribution; 6] = [
     ("vllm:request_generation_tokens", "Tokens of an answer", |of| &of.request_generation_tokens),
 ];
 
+/// A reason for which answers end, and how many did.
+type Ending = (&'static str, fn(&Statistics) -> u64);
+
 /// Ends of answers by their reason, as vLLM words it.
-const ENDS: [(&str, fn(&Statistics) -> u64); 3] =
+const ENDS: [Ending; 3] =
     [("stop", |of| of.finished_stop), ("length", |of| of.finished_length), ("abort", |of| of.finished_cancelled)];
 
 impl Collector for Engines {
