@@ -26,6 +26,12 @@ const PAGES: readonly { readonly to: Route; readonly title: string; readonly ico
   { to: { page: "serving" }, title: "Serving", icon: "M1.5 8h3l2-5 3 10 2-5h3" },
 ];
 
+/** Moves the focus at once where it can, so that no letter typed meanwhile is lost; else when the element has been drawn. */
+function focusSoon(find: () => HTMLElement | null) {
+  find()?.focus();
+  if (find() === null || document.activeElement !== find()) requestAnimationFrame(() => find()?.focus());
+}
+
 export function App() {
   const [drawer, setDrawer] = useState(false);
   const [help, setHelp] = useState(false);
@@ -36,12 +42,11 @@ export function App() {
       listen({
         search: () => {
           setDrawer(true);
-          // The drawer must be visible before it can take the focus.
-          requestAnimationFrame(() => document.getElementById(SEARCH_ID)?.focus());
+          focusSoon(() => document.getElementById(SEARCH_ID));
         },
         editor: () => {
           goTo({ page: "sql" });
-          requestAnimationFrame(() => document.querySelector<HTMLElement>(".cm-content")?.focus());
+          focusSoon(() => document.querySelector<HTMLElement>(".cm-content"));
         },
         help: () => setHelp(true),
         escape: () => {
