@@ -13,6 +13,7 @@ mod chats;
 mod embeddings;
 mod families;
 mod hostile;
+mod logits;
 mod models;
 mod schedules;
 mod sources;

@@ -33,7 +33,8 @@ pub(super) fn context(lake: &Lake, options: &SessionOptions, memory: &MemoryLimi
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(LakemillPlanner));
-    Ok(SessionContext::new_with_state(model::extend(optimizer::extend(builder)).build()))
+    let builder = optimizer::extend(builder, options.create_tables_in_memory);
+    Ok(SessionContext::new_with_state(model::extend(builder).build()))
 }
 
 /// Rows of a batch: the work per batch is spread over more rows, and a batch's columns still fit the cache.

@@ -5,6 +5,7 @@
 //! query's.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -96,7 +97,8 @@ pub(crate) fn schema_to_ipc(schema: &Schema) -> Result<Bytes> {
 
 /// The schema of an Arrow file.
 pub(crate) fn schema_from_ipc(file: &[u8]) -> Result<Schema> {
-    let reader =
-        FileReader::try_new(Cursor::new(file), None).map_err(|error| damaged(INPUT_FILE, &error.to_string()))?;
-    Ok(reader.schema().as_ref().clone())
+    // Arrow's reader panics over a type that it does not know.
+    let read = catch_unwind(|| FileReader::try_new(Cursor::new(file), None).map(|reader| reader.schema()));
+    let schema = read.map_err(|_| damaged(INPUT_FILE, "it has a column of an unknown type"))?;
+    Ok(schema.map_err(|error| damaged(INPUT_FILE, &error.to_string()))?.as_ref().clone())
 }
