@@ -48,6 +48,12 @@ fn start(place: &Place, arguments: &[&str]) -> PtySession {
     session
 }
 
+/// Types a line at the next prompt: what comes before it, while the terminal changes its mode, is lost.
+fn say(session: &mut PtySession, line: &str) {
+    session.exp_string("> ").unwrap();
+    session.send_line(line).unwrap();
+}
+
 #[test]
 fn a_conversation_goes_on_until_it_is_left() {
     let place = Place::new();
@@ -55,13 +61,14 @@ fn a_conversation_goes_on_until_it_is_left() {
     session.send_line("What is the capital of France?").unwrap();
     session.exp_string(" tokens").unwrap();
     session.exp_string("a second").unwrap();
-    session.send_line("And of Italy?").unwrap();
+    say(&mut session, "And of Italy?");
     session.exp_string("read before").unwrap();
     let saved = place.path("said.md").display().to_string();
-    session.send_line(&format!("/save {saved}")).unwrap();
-    session.send_line("/sytem Be brief.").unwrap();
+    say(&mut session, &format!("/save {saved}"));
+    session.exp_string("saved to ").unwrap();
+    say(&mut session, "/sytem Be brief.");
     session.exp_string("did you mean 'system'").unwrap();
-    session.send_line("/exit").unwrap();
+    say(&mut session, "/exit");
     session.exp_eof().unwrap();
     let text = std::fs::read_to_string(saved).unwrap();
     assert!(text.starts_with("## user\n\nWhat is the capital of France?\n\n## assistant\n\n"), "{text}");
