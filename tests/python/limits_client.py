@@ -53,11 +53,14 @@ except psycopg.errors.TooManyConnections:
     pass
 thread.join()
 assert results == [504], results
+# The client is told at once; the place is free when the query has noticed.
+wait(lambda: not running())
 try:
     connection.execute(FOREVER)
     raise AssertionError("it ended")
 except psycopg.errors.QueryCanceled as error:
     assert "--statement-timeout" in str(error)
+wait(lambda: not running())
 
 # A PostgreSQL client that is gone stops its query.
 gone = subprocess.Popen([sys.executable, "-c", f"import psycopg; psycopg.connect('{PLACE}').execute('{FOREVER}')"])
