@@ -22,14 +22,14 @@ use lakemill_kernels::quant::activations::Activations;
 use lakemill_kernels::rope::{Pairs, Rotation};
 
 use self::frequencies::frequencies;
-use self::layer::{Layer, matrix, vector, want};
+use self::layer::{Layer, want};
 use crate::chat::ChatTemplate;
 use crate::config::{Architecture, RopeLayout};
 use crate::error::{Error, Result};
 use crate::files::ModelFiles;
 use crate::kv::{BLOCK_TOKENS, KvStorage};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Weights;
+use crate::weights::{Weights, matrix, vector};
 
 /// Tokens whose embeddings are looked up by one thread before others help.
 const EMBEDDING_CHUNK: usize = 16;

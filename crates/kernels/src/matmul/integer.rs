@@ -8,7 +8,7 @@ use super::Output;
 use super::pack::{Scales, Units};
 use crate::quant::Format;
 use crate::quant::activations::Block;
-use crate::simd::{Level, Line, Simd, Work};
+use crate::simd::{Level, Line, Simd, Start, Work};
 
 /// How far ahead weights are asked for: 4 KiB, since the processor's own prefetching ends at the border of a page.
 const PREFETCH_LINES: usize = 64;
@@ -138,6 +138,16 @@ impl<K: Kind> Multiply<'_, K> {
     }
 }
 
+/// The bytes of some blocks.
+#[inline(always)]
+fn words_of<const T: usize>(blocks: [&Block; T]) -> [&[i32; 8]; T] {
+    let mut words = [&blocks[0].words; T];
+    for (words, block) in words.iter_mut().zip(blocks) {
+        *words = &block.words;
+    }
+    words
+}
+
 /// The weights of sixteen rows.
 struct Group<'a, K> {
     lines: &'a [Line],
@@ -167,41 +177,33 @@ impl<'a, K: Kind> Group<'a, K> {
     #[inline(always)]
     fn add<S: Simd, const T: usize>(&self, simd: S, unit: usize, blocks: [&Block; T], sums: &mut [S::F; T]) {
         let lines = &self.lines[unit * Self::LINES..][..Self::LINES];
-        let mut products = [simd.splat_i32(0); T];
+        let mut products = [simd.start(Start::ZERO); T];
         for (product, block) in products.iter_mut().zip(blocks) {
             *product = match (K::MINIMA, K::NIBBLES) {
-                (true, _) => simd.splat_i32(0),
-                (false, true) => simd.splat_i32(block.minus_8),
-                (false, false) => simd.start_offset(block.minus_8),
+                (true, _) => simd.start(Start::ZERO),
+                (false, true) => simd.start(block.from_8),
+                (false, false) => simd.start_offset(block.from_128),
             };
         }
         for ahead in (unit * Self::LINES..).take(Self::LINES) {
             simd.prefetch(self.lines, ahead + PREFETCH_LINES);
         }
-        for (index, line) in lines.iter().enumerate() {
-            let bytes = simd.bytes(line);
-            if K::NIBBLES {
-                let (low, high) = (simd.low_nibbles(bytes), simd.high_nibbles(bytes));
-                for t in 0..T {
-                    products[t] = simd.dot_small(products[t], low, blocks[t].words[index * 2]);
-                }
-                for t in 0..T {
-                    products[t] = simd.dot_small(products[t], high, blocks[t].words[index * 2 + 1]);
-                }
-            } else {
-                for t in 0..T {
-                    let word = blocks[t].words[index];
-                    products[t] = if K::MINIMA {
-                        simd.dot_small(products[t], bytes, word)
-                    } else {
-                        simd.dot_offset(products[t], bytes, word)
-                    };
-                }
+        let words = words_of(blocks);
+        match *lines.as_chunks::<4>().0 {
+            [ref lines] => simd.dot_nibbles(&mut products, lines, words),
+            [ref first, ref second] if K::MINIMA => {
+                simd.dot_bytes::<T, 0, false>(&mut products, first, words);
+                simd.dot_bytes::<T, 4, false>(&mut products, second, words);
             }
+            [ref first, ref second] => {
+                simd.dot_bytes::<T, 0, true>(&mut products, first, words);
+                simd.dot_bytes::<T, 4, true>(&mut products, second, words);
+            }
+            _ => unreachable!("a unit has four lines of nibbles or eight of bytes"),
         }
         let scale = Self::scale(simd, self.scales, self.first + unit);
         for t in 0..T {
-            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            let product = simd.scaled(products[t], blocks[t].scale, blocks[t].shift);
             sums[t] = simd.fma(product, scale, sums[t]);
         }
         if K::MINIMA {
@@ -222,20 +224,18 @@ impl<'a, K: Kind> Group<'a, K> {
         sums: &mut [S::F; T],
     ) {
         let lines = &self.lines[unit * Self::LINES + HALF * 4..][..4];
-        let mut products = [simd.splat_i32(0); T];
+        let mut products = [simd.start(Start::ZERO); T];
         for (product, block) in products.iter_mut().zip(blocks) {
-            let first = block.minus_8_first;
-            *product = simd.start_offset(if HALF == 0 { first } else { block.minus_8 - first });
+            *product = simd.start_offset(block.halves_from_128[HALF]);
         }
-        for (index, line) in lines.iter().enumerate() {
-            let bytes = simd.bytes(line);
-            for t in 0..T {
-                products[t] = simd.dot_offset(products[t], bytes, blocks[t].words[HALF * 4 + index]);
-            }
+        match (lines.first_chunk::<4>(), HALF) {
+            (Some(lines), 0) => simd.dot_bytes::<T, 0, true>(&mut products, lines, words_of(blocks)),
+            (Some(lines), _) => simd.dot_bytes::<T, 4, true>(&mut products, lines, words_of(blocks)),
+            (None, _) => unreachable!("a half has four lines of bytes"),
         }
         let scale = Self::scale(simd, self.scales, (self.first + unit) * 2 + HALF);
         for t in 0..T {
-            let product = simd.mul(simd.to_f32(products[t]), simd.splat(blocks[t].scale));
+            let product = simd.scaled(products[t], blocks[t].scale, blocks[t].shift);
             sums[t] = simd.fma(product, scale, sums[t]);
         }
     }

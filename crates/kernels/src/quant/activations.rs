@@ -7,23 +7,28 @@ use std::cell::RefCell;
 
 use super::UNIT_ELEMENTS;
 use crate::pool::{Pool, SharedMut};
-use crate::simd::{LANES, Level, Simd, Work};
+use crate::simd::{LANES, Level, Simd, Start, Work, shift_of};
 
 /// Tokens that one thread turns into blocks before work is shared: below it, the hand-over costs more.
 const SERIAL_TOKENS: usize = 4;
 
-/// 32 elements of an input: `scale * word bytes`.
+/// 32 elements of an input, `scale * word bytes`: a line of the cache.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Block {
     /// Signed bytes, -127..=127, four to a word, the first lowest.
     pub(crate) words: [i32; 8],
+    /// Of 16 significant bits, so that its product with a power of two and a half is exact.
     pub(crate) scale: f32,
+    /// What [`shift_of`] gives for it.
+    pub(crate) shift: f32,
     /// `scale` times the sum of the bytes: what a minimum of weights is multiplied with.
     pub(crate) scaled_sum: f32,
-    /// -8 times the sum of all 32 bytes, and of the first 16: what weights around a zero start from.
-    pub(crate) minus_8: i32,
-    pub(crate) minus_8_first: i32,
+    /// -8 and -128 times the sum of all bytes: what weights around a zero of 8 and 128 start from.
+    pub(crate) from_8: Start,
+    pub(crate) from_128: Start,
+    /// The same of bytes 0 to 15 and 16 to 31.
+    pub(crate) halves_from_128: [Start; 2],
 }
 
 /// What the weights of a product read.
@@ -147,24 +152,23 @@ fn quantise<S: Simd>(simd: S, values: &[f32; UNIT_ELEMENTS]) -> Block {
     let (halves, _) = values.as_chunks::<LANES>();
     let (first, second) = (simd.load(&halves[0]), simd.load(&halves[1]));
     let largest = simd.max_lane(simd.max(simd.abs(first), simd.abs(second)));
-    // An input that is not finite gives a scale that is not, and so an output that is not.
-    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    // Rounded up, so that no byte is beyond 127. An input that is not finite gives a scale that is not, and so an
+    // output that is not.
+    let scale = f32::from_bits(((largest / 127.0).to_bits() + 0xFF) & !0xFF);
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let inverse = simd.splat(if inverse.is_finite() { inverse } else { 0.0 });
-    let scale = largest / 127.0;
-    let first = simd.round_to_bytes(simd.mul(first, inverse));
-    let second = simd.round_to_bytes(simd.mul(second, inverse));
-    let (sum_first, sum_second) = (sum(&first), sum(&second));
-    let mut words = [0; 8];
-    for (word, bytes) in words.iter_mut().zip(first.as_chunks::<4>().0.iter().chain(second.as_chunks::<4>().0)) {
-        *word = i32::from_le_bytes(bytes.map(i8::cast_unsigned));
-    }
+    let ([a, b, c, d], sum_first) = simd.round_to_words(simd.mul(first, inverse));
+    let ([e, f, g, h], sum_second) = simd.round_to_words(simd.mul(second, inverse));
     let both = sum_first + sum_second;
-    Block { words, scale, scaled_sum: scale * both as f32, minus_8: -8 * both, minus_8_first: -8 * sum_first }
-}
-
-#[inline(always)]
-fn sum(bytes: &[i8; LANES]) -> i32 {
-    bytes.iter().map(|byte| i32::from(*byte)).sum()
+    Block {
+        words: [a, b, c, d, e, f, g, h],
+        scale,
+        shift: shift_of(scale),
+        scaled_sum: scale * both as f32,
+        from_8: Start::new(-8 * both),
+        from_128: Start::new(-128 * both),
+        halves_from_128: [Start::new(-128 * sum_first), Start::new(-128 * sum_second)],
+    }
 }
 
 #[cfg(test)]

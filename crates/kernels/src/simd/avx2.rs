@@ -3,7 +3,7 @@
 
 use core::arch::x86_64::*;
 
-use super::{LANES, Line, Simd, Work};
+use super::{LANES, Line, Simd, Start, Work};
 
 /// Proof that the instructions are there: made by [`found`](Self::found) alone.
 #[derive(Clone, Copy)]
@@ -47,6 +47,18 @@ unsafe fn power_of_two(a: __m256) -> __m256 {
     unsafe {
         let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(a));
         _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_castps_si256(_mm256_set1_ps(1.0))))
+    }
+}
+
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn sum_i32(a: __m256i) -> i32 {
+    // SAFETY: the caller vouches for the processor.
+    unsafe {
+        let four = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256::<1>(a));
+        let two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+        _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
     }
 }
 
@@ -221,28 +233,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn round_to_bytes(self, a: Self::F) -> [i8; LANES] {
+    fn round_to_words(self, a: Self::F) -> ([i32; 4], i32) {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {
-            let mut out = [0; LANES];
-            let short = _mm256_packs_epi32(_mm256_cvtps_epi32(a[0]), _mm256_cvtps_epi32(a[1]));
-            let short = _mm256_permute4x64_epi64::<0b11_01_10_00>(short);
+            let mut words = [0; 4];
+            let (first, second) = (_mm256_cvtps_epi32(a[0]), _mm256_cvtps_epi32(a[1]));
+            let short = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(first, second));
             let bytes = _mm_packs_epi16(_mm256_castsi256_si128(short), _mm256_extracti128_si256::<1>(short));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
-            out
+            _mm_storeu_si128(words.as_mut_ptr().cast(), bytes);
+            (words, sum_i32(_mm256_add_epi32(first, second)))
         }
-    }
-
-    #[inline(always)]
-    fn to_f32(self, a: Self::I) -> Self::F {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { [_mm256_cvtepi32_ps(a[0]), _mm256_cvtepi32_ps(a[1])] }
-    }
-
-    #[inline(always)]
-    fn splat_i32(self, value: i32) -> Self::I {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { [_mm256_set1_epi32(value); 2] }
     }
 
     #[inline(always)]
@@ -276,6 +276,21 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn start(self, value: Start) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { [_mm256_set1_epi32(value.value()); 2] }
+    }
+
+    #[inline(always)]
+    fn scaled(self, sum: Self::I, scale: f32, _: f32) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe {
+            let scale = _mm256_set1_ps(scale);
+            [_mm256_mul_ps(_mm256_cvtepi32_ps(sum[0]), scale), _mm256_mul_ps(_mm256_cvtepi32_ps(sum[1]), scale)]
+        }
+    }
+
+    #[inline(always)]
     fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {
@@ -285,7 +300,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn start_offset(self, _: i32) -> Self::I {
+    fn start_offset(self, _: Start) -> Self::I {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe { [_mm256_setzero_si256(); 2] }
     }

@@ -1,9 +1,10 @@
 //! One register of 512 bits.
 #![expect(unsafe_code, reason = "vector instructions")]
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
-use super::{LANES, Line, Simd, Work};
+use super::{LANES, Line, Simd, Start, Work};
 
 /// Proof that the instructions are there: made by [`found`](Self::found) alone.
 #[derive(Clone, Copy)]
@@ -35,6 +36,107 @@ pub(super) fn call<W: Work>(work: W) -> W::Output {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 unsafe fn enter<W: Work>(work: W) -> W::Output {
     work.run(Avx512(()))
+}
+
+/// One word of eight tokens, `$at` bytes from their pointers: each a link of a chain of its own, so that the chains'
+/// latency is hidden. Written as instructions, since a compiler puts the links of one chain next to each other, or
+/// fetches all words beforehand.
+macro_rules! eight_dots {
+    ($bytes:literal, $at:literal) => {
+        concat!(
+            eight_dots!(0, $bytes, $at),
+            eight_dots!(1, $bytes, $at),
+            eight_dots!(2, $bytes, $at),
+            eight_dots!(3, $bytes, $at),
+            eight_dots!(4, $bytes, $at),
+            eight_dots!(5, $bytes, $at),
+            eight_dots!(6, $bytes, $at),
+            eight_dots!(7, $bytes, $at),
+        )
+    };
+    ($token:literal, $bytes:literal, $at:literal) => {
+        concat!("vpdpbusd {s", $token, ":z}, {", $bytes, ":z}, dword ptr [{w", $token, "} + ", $at, "]{{1to16}}\n")
+    };
+}
+
+/// A line of nibbles, `$line` bytes from the first, with the words `$low` and `$high` bytes from the first.
+macro_rules! nibbles_of_line {
+    ($line:literal, $low:literal, $high:literal) => {
+        concat!(
+            "vmovdqa64 {low:z}, zmmword ptr [{lines} + ",
+            $line,
+            "]\n",
+            "vpsrlw {high:z}, {low:z}, 4\n",
+            "vpandd {low:z}, {low:z}, {mask:z}\n",
+            "vpandd {high:z}, {high:z}, {mask:z}\n",
+            eight_dots!("low", $low),
+            eight_dots!("high", $high),
+        )
+    };
+}
+
+/// A line of bytes, `$line` bytes from the first, with the words `$word` bytes from the first.
+macro_rules! bytes_of_line {
+    ($line:literal, $word:literal) => {
+        concat!("vmovdqa64 {line:z}, zmmword ptr [{lines} + ", $line, "]\n", eight_dots!("line", $word))
+    };
+}
+
+/// [`Simd::dot_nibbles`] for eight tokens.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn dot_nibbles_8(sums: &mut [__m512i; 8], lines: &[Line; 4], words: [&[i32; 8]; 8]) {
+    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
+    let nothing = _mm512_setzero_si512();
+    // SAFETY: the caller vouches for the processor; what is read are four lines and eight words of each token.
+    unsafe {
+        asm!(
+            nibbles_of_line!(0, 0, 4),
+            nibbles_of_line!(64, 8, 12),
+            nibbles_of_line!(128, 16, 20),
+            nibbles_of_line!(192, 24, 28),
+            lines = in(reg) lines,
+            mask = in(zmm_reg) _mm512_set1_epi8(15),
+            low = inout(zmm_reg) nothing => _, high = inout(zmm_reg) nothing => _,
+            w0 = in(reg) words[0], w1 = in(reg) words[1], w2 = in(reg) words[2], w3 = in(reg) words[3],
+            w4 = in(reg) words[4], w5 = in(reg) words[5], w6 = in(reg) words[6], w7 = in(reg) words[7],
+            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
+            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
+}
+
+/// [`Simd::dot_bytes`] for eight tokens.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn dot_bytes_8<const FIRST: usize>(sums: &mut [__m512i; 8], lines: &[Line; 4], words: [&[i32; 8]; 8]) {
+    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
+    // SAFETY: the caller vouches for the processor; what is read are four lines and, since `FIRST` is 0 or 4, words of each token.
+    unsafe {
+        asm!(
+            bytes_of_line!(0, "4*{first} + 0"),
+            bytes_of_line!(64, "4*{first} + 4"),
+            bytes_of_line!(128, "4*{first} + 8"),
+            bytes_of_line!(192, "4*{first} + 12"),
+            lines = in(reg) lines,
+            first = const FIRST,
+            line = inout(zmm_reg) _mm512_setzero_si512() => _,
+            w0 = in(reg) words[0], w1 = in(reg) words[1], w2 = in(reg) words[2], w3 = in(reg) words[3],
+            w4 = in(reg) words[4], w5 = in(reg) words[5], w6 = in(reg) words[6], w7 = in(reg) words[7],
+            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
+            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
 }
 
 /// # Safety
@@ -170,25 +272,13 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn round_to_bytes(self, a: Self::F) -> [i8; LANES] {
+    fn round_to_words(self, a: Self::F) -> ([i32; 4], i32) {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe {
-            let mut out = [0; LANES];
-            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a)));
-            out
+            let (mut words, rounded) = ([0; 4], _mm512_cvtps_epi32(a));
+            _mm_storeu_si128(words.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(rounded));
+            (words, _mm512_reduce_add_epi32(rounded))
         }
-    }
-
-    #[inline(always)]
-    fn to_f32(self, a: Self::I) -> Self::F {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { _mm512_cvtepi32_ps(a) }
-    }
-
-    #[inline(always)]
-    fn splat_i32(self, value: i32) -> Self::I {
-        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { _mm512_set1_epi32(value) }
     }
 
     #[inline(always)]
@@ -216,15 +306,50 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn start(self, value: Start) -> Self::I {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_set1_epi32(value.raised) }
+    }
+
+    #[inline(always)]
+    fn scaled(self, sum: Self::I, scale: f32, shift: f32) -> Self::F {
+        // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
+        unsafe { _mm512_fmadd_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(scale), _mm512_set1_ps(shift)) }
+    }
+
+    #[inline(always)]
     fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
         unsafe { _mm512_dpbusd_epi32(sum, a, _mm512_set1_epi32(word)) }
     }
 
     #[inline(always)]
-    fn start_offset(self, minus_8: i32) -> Self::I {
+    fn dot_nibbles<const T: usize>(self, sums: &mut [Self::I; T], lines: &[Line; 4], words: [&[i32; 8]; T]) {
+        if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+            // SAFETY: `self` is proof that the processor has these instructions.
+            return unsafe { dot_nibbles_8(sums, lines, words) };
+        }
+        super::dot_nibbles(self, sums, lines, words);
+    }
+
+    #[inline(always)]
+    fn dot_bytes<const T: usize, const FIRST: usize, const OFFSET: bool>(
+        self,
+        sums: &mut [Self::I; T],
+        lines: &[Line; 4],
+        words: [&[i32; 8]; T],
+    ) {
+        if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+            // SAFETY: `self` is proof that the processor has these instructions.
+            return unsafe { dot_bytes_8::<FIRST>(sums, lines, words) };
+        }
+        super::dot_bytes::<Self, T, FIRST, OFFSET>(self, sums, lines, words);
+    }
+
+    #[inline(always)]
+    fn start_offset(self, value: Start) -> Self::I {
         // SAFETY: `self` is proof that the processor has these instructions; references cover what is read or written.
-        unsafe { _mm512_slli_epi32::<4>(_mm512_set1_epi32(minus_8)) }
+        unsafe { _mm512_set1_epi32(value.raised) }
     }
 
     #[inline(always)]

@@ -60,10 +60,8 @@ pub(crate) trait Simd: Copy {
     fn sum(self, a: Self::F) -> f32;
     fn max_lane(self, a: Self::F) -> f32;
 
-    /// To the nearest integer, ties to even, as signed bytes. Values lie in -127..=127.
-    fn round_to_bytes(self, a: Self::F) -> [i8; LANES];
-    fn to_f32(self, a: Self::I) -> Self::F;
-    fn splat_i32(self, value: i32) -> Self::I;
+    /// To the nearest integer, ties to even, as signed bytes, four to a word, and their sum. Values lie in -127..=127.
+    fn round_to_words(self, a: Self::F) -> ([i32; 4], i32);
     fn bytes(self, line: &Line) -> Self::B;
     /// Asks for the line `index`, counted from the first of `lines`; it need not be one of them.
     fn prefetch(self, lines: &[Line], index: usize);
@@ -71,12 +69,94 @@ pub(crate) trait Simd: Copy {
     fn low_nibbles(self, a: Self::B) -> Self::B;
     /// The upper four bits of every byte.
     fn high_nibbles(self, a: Self::B) -> Self::B;
+    /// What sums of products start from.
+    fn start(self, value: Start) -> Self::I;
     /// Adds to each lane the products of its four unsigned bytes, all below 64, with the four signed bytes of `word`.
     fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I;
-    /// What [`dot_offset`](Self::dot_offset) starts from for a block whose signed bytes add up to `-minus_8 / 8`.
-    fn start_offset(self, minus_8: i32) -> Self::I;
+    /// Sums of products, below 2^22, times `scale`, rounded once. `scale` has 22 significant bits at most, and `shift`
+    /// is what [`shift_of`] gives for it.
+    fn scaled(self, sum: Self::I, scale: f32, shift: f32) -> Self::F;
+    /// What sums of [`dot_offset`](Self::dot_offset) start from; `value` is -128 times the sum of the signed bytes.
+    fn start_offset(self, value: Start) -> Self::I;
     /// As `dot_small` with 128 taken off each unsigned byte; what `start_offset` gave must be in the sum.
     fn dot_offset(self, sum: Self::I, a: Self::B, word: i32) -> Self::I;
+    /// Adds the products of four lines of nibbles with eight words, two words to a line.
+    #[inline(always)]
+    fn dot_nibbles<const T: usize>(self, sums: &mut [Self::I; T], lines: &[Line; 4], words: [&[i32; 8]; T]) {
+        dot_nibbles(self, sums, lines, words);
+    }
+    /// Adds the products of four lines of bytes with the four words from `FIRST` on; with `OFFSET`, 128 is taken off
+    /// each byte, as [`dot_offset`](Self::dot_offset) does.
+    #[inline(always)]
+    fn dot_bytes<const T: usize, const FIRST: usize, const OFFSET: bool>(
+        self,
+        sums: &mut [Self::I; T],
+        lines: &[Line; 4],
+        words: [&[i32; 8]; T],
+    ) {
+        dot_bytes::<Self, T, FIRST, OFFSET>(self, sums, lines, words);
+    }
+}
+
+/// [`Simd::dot_nibbles`], one word after the other.
+#[inline(always)]
+fn dot_nibbles<S: Simd, const T: usize>(simd: S, sums: &mut [S::I; T], lines: &[Line; 4], words: [&[i32; 8]; T]) {
+    for (index, line) in lines.iter().enumerate() {
+        let bytes = simd.bytes(line);
+        let (low, high) = (simd.low_nibbles(bytes), simd.high_nibbles(bytes));
+        for t in 0..T {
+            sums[t] = simd.dot_small(sums[t], low, words[t][index * 2]);
+        }
+        for t in 0..T {
+            sums[t] = simd.dot_small(sums[t], high, words[t][index * 2 + 1]);
+        }
+    }
+}
+
+/// [`Simd::dot_bytes`], one word after the other.
+#[inline(always)]
+fn dot_bytes<S: Simd, const T: usize, const FIRST: usize, const OFFSET: bool>(
+    simd: S,
+    sums: &mut [S::I; T],
+    lines: &[Line; 4],
+    words: [&[i32; 8]; T],
+) {
+    for (index, line) in lines.iter().enumerate() {
+        let bytes = simd.bytes(line);
+        for t in 0..T {
+            let word = words[t][FIRST + index];
+            sums[t] = if OFFSET { simd.dot_offset(sums[t], bytes, word) } else { simd.dot_small(sums[t], bytes, word) };
+        }
+    }
+}
+
+/// Added to an integer below 2^22 it makes the bits of an `f32` that is that integer and 1.5 * 2^23: no conversion.
+const RAISE: i32 = 0x4B40_0000;
+
+/// What a sum of products starts from, on its way to an `f32`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Start {
+    raised: i32,
+}
+
+impl Start {
+    pub(crate) const ZERO: Self = Self::new(0);
+
+    #[inline(always)]
+    pub(crate) const fn new(value: i32) -> Self {
+        Self { raised: RAISE + value }
+    }
+
+    /// The value, for levels that convert.
+    #[inline(always)]
+    const fn value(self) -> i32 {
+        self.raised - RAISE
+    }
+}
+
+/// What takes the 1.5 * 2^23 off again, once it was multiplied with `scale`.
+pub(crate) fn shift_of(scale: f32) -> f32 {
+    -12_582_912.0 * scale
 }
 
 /// A kernel with its arguments.

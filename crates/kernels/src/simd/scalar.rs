@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::{LANES, Line, Simd};
+use super::{LANES, Line, Simd, Start};
 
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
@@ -125,18 +125,13 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn round_to_bytes(self, a: Self::F) -> [i8; LANES] {
-        lanes(|lane| a[lane].round_ties_even() as i8)
-    }
-
-    #[inline(always)]
-    fn to_f32(self, a: Self::I) -> Self::F {
-        lanes(|lane| a[lane] as f32)
-    }
-
-    #[inline(always)]
-    fn splat_i32(self, value: i32) -> Self::I {
-        [value; LANES]
+    fn round_to_words(self, a: Self::F) -> ([i32; 4], i32) {
+        let bytes = lanes(|lane| a[lane].round_ties_even() as i8);
+        let mut words = [0; 4];
+        for (index, byte) in bytes.iter().enumerate() {
+            words[index / 4] |= i32::from(byte.cast_unsigned()) << (index % 4 * 8);
+        }
+        (words, bytes.iter().map(|byte| i32::from(*byte)).sum())
     }
 
     #[inline(always)]
@@ -158,12 +153,22 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn start(self, value: Start) -> Self::I {
+        [value.value(); LANES]
+    }
+
+    #[inline(always)]
+    fn scaled(self, sum: Self::I, scale: f32, _: f32) -> Self::F {
+        lanes(|lane| sum[lane] as f32 * scale)
+    }
+
+    #[inline(always)]
     fn dot_small(self, sum: Self::I, a: Self::B, word: i32) -> Self::I {
         lanes(|lane| sum[lane] + dot(&a, lane, word, 0))
     }
 
     #[inline(always)]
-    fn start_offset(self, _: i32) -> Self::I {
+    fn start_offset(self, _: Start) -> Self::I {
         [0; LANES]
     }
 

@@ -2,10 +2,9 @@
 
 use std::f64::consts::TAU;
 
-use super::layer::vector;
 use crate::config::{Rope, RopeScaling};
 use crate::error::Result;
-use crate::weights::Weights;
+use crate::weights::{Weights, vector};
 
 /// Factors that llama.cpp's converter computes from Llama 3's scaling.
 const FACTORS: &str = "rope_freqs.weight";

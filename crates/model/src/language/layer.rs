@@ -5,7 +5,7 @@ use lakemill_kernels::quant::activations::Want;
 
 use crate::config::Architecture;
 use crate::error::Result;
-use crate::weights::Weights;
+use crate::weights::{self, Weights};
 
 /// A transformer block.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ impl Layer {
         let Architecture { width, feed_forward, head_width, .. } = *architecture;
         let (query_width, kv_width) = (architecture.query_width(), architecture.kv_width());
         let name = |part: &str| format!("blk.{layer}.{part}");
-        let matrix = |part: &str, rows: usize, columns: usize| matrix(weights, &name(part), rows, columns);
-        let vector = |part: &str, length: usize| vector(weights, &name(part), length);
+        let matrix = |part: &str, rows: usize, columns: usize| weights::matrix(weights, &name(part), rows, columns);
+        let vector = |part: &str, length: usize| weights::vector(weights, &name(part), length);
         let optional = |part: &str, length: usize| {
             if weights.has(&name(part)) { vector(part, length).map(Some) } else { Ok(None) }
         };
@@ -61,24 +61,6 @@ impl Layer {
         let all = [&self.query, &self.key, &self.value, &self.output, &self.gate, &self.up, &self.down];
         all.into_iter().map(Packed::memory_bytes).sum()
     }
-}
-
-/// A tensor `[rows, columns]`, repacked.
-pub(super) fn matrix(weights: &dyn Weights, name: &str, rows: usize, columns: usize) -> Result<Packed> {
-    let tensor = weights.tensor(name)?;
-    tensor.expect_shape(&[rows, columns])?;
-    if !columns.is_multiple_of(tensor.format.block_elements()) {
-        let format = tensor.format.name();
-        return Err(tensor.error(format!("rows of {columns} elements are no whole blocks of {format}")));
-    }
-    Ok(Packed::new(tensor.format, rows, columns, tensor.bytes))
-}
-
-/// A tensor `[length]`.
-pub(super) fn vector(weights: &dyn Weights, name: &str, length: usize) -> Result<Vec<f32>> {
-    let tensor = weights.tensor(name)?;
-    tensor.expect_shape(&[length])?;
-    Ok(tensor.to_f32())
 }
 
 /// What several matrices together read of an input.

@@ -1,6 +1,17 @@
 //! What the physical operators over a model share: one input, read in as many partitions as there are cores, and
 //! expressions over its columns.
 
+use std::sync::Arc;
+
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, Statistics};
+
+/// The statistics of an operator that gives each row of its input once, with other columns.
+pub(super) fn row_by_row(input: &Statistics, columns: Vec<ColumnStatistics>) -> Arc<Statistics> {
+    let (num_rows, total_byte_size) = (input.num_rows, Precision::Absent);
+    Arc::new(Statistics { num_rows, total_byte_size, column_statistics: columns })
+}
+
 /// The methods of `ExecutionPlan` that are the same in all of them, to stand within the `impl`. The operator has an
 /// `input`, `properties` and `metrics`, and two methods: `over(input)`, itself over another input, and `expressions()`.
 macro_rules! unary_operator {

@@ -6,6 +6,7 @@
 //! leaves nothing.
 
 mod read;
+mod save;
 mod summary;
 mod train;
 
@@ -14,19 +15,18 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ident};
 use lakemill_base::ErrorKind;
-use lakemill_lake::{LineageInput, LineageRecord, ModelDraft, ModelName, SaveMode, Securable};
+use lakemill_lake::ModelName;
 use lakemill_learn::{OptionValue, TrainSpec};
-use serde_json::{Value, json};
 use sqlparser::ast::ObjectName;
 
 use super::language;
 use super::parse::{CreateModel, LocatedOption};
 use super::transform::{TransformPlan, position};
-use crate::lineage::{ObjectRef, ObjectVersion};
 use crate::outcome::{Outcome, Summary};
 use crate::session::StatementScope;
 use crate::{Error, Result};
 
+pub(super) use save::{Made, save};
 use train::Trained;
 
 /// What is to be trained, checked.
@@ -60,7 +60,7 @@ pub(super) async fn execute(scope: &Arc<StatementScope>, create: &CreateModel) -
     }
     let training = check(scope, create).await?;
     let trained = train(scope, training).await?;
-    save(scope, create, &name, trained).await
+    keep(scope, create, &name, trained).await
 }
 
 async fn existing(scope: &StatementScope, name: &ModelName) -> Result<Option<u64>> {
@@ -135,67 +135,19 @@ async fn train(scope: &Arc<StatementScope>, training: Training) -> Result<Traine
         .map_err(|error| scope.shifted(error))
 }
 
-async fn save(scope: &StatementScope, create: &CreateModel, name: &ModelName, trained: Trained) -> Result<Outcome> {
+async fn keep(scope: &StatementScope, create: &CreateModel, name: &ModelName, trained: Trained) -> Result<Outcome> {
     let model = &trained.model;
     let mut artifact = model.to_artifact()?;
     if let Some(transform) = &trained.transform {
         transform.save(&trained.passthrough, &mut artifact)?;
     }
-    let lineage = lineage(scope, create);
-    artifact.set_section("lineage", lineage.clone())?;
-    let draft = ModelDraft {
+    artifact.set_section("lineage", save::lineage(scope, create))?;
+    let made = Made {
         model_type: model.model_type().as_str().to_owned(),
         files: artifact.files,
-        lineage,
         summary: summary::catalog(&trained),
+        options: summary::options(model),
+        seed: Some(model.spec().seed()),
     };
-    let mode = match (create.or_replace, create.if_not_exists) {
-        (true, _) => SaveMode::Replace,
-        (_, true) => SaveMode::IfNotExists,
-        _ => SaveMode::Create,
-    };
-    let Some(version) = scope.lake().save_model(name, draft, mode).await? else {
-        return Ok(Outcome::Done(Summary::new(format!("model {name} exists already; nothing to do"))));
-    };
-    scope.made(&Securable::model(name)).await?;
-    record(scope, name, version.version, &trained).await?;
-    Ok(Outcome::Done(summary::message(name, version.version, &trained)))
-}
-
-/// What the model was made from, as the artifact and the catalog keep it.
-fn lineage(scope: &StatementScope, create: &CreateModel) -> Value {
-    let reads = scope.reads();
-    let inputs = reads.iter().map(|(object, version)| {
-        json!({ "kind": object.kind.as_str(), "name": object.name, "version": version.to_string() })
-    });
-    json!({
-        "statement": scope.statement().text,
-        "query": create.query_text,
-        "transform": create.transform.as_ref().map(|transform| transform.text.clone()),
-        "inputs": inputs.collect::<Vec<_>>(),
-        "lakemill_version": env!("CARGO_PKG_VERSION"),
-    })
-}
-
-async fn record(scope: &StatementScope, name: &ModelName, version: u64, trained: &Trained) -> Result<()> {
-    let object = ObjectRef::model(format!("{}.{}", name.namespace, name.model));
-    let inputs = scope.reads().into_iter().map(|(object, version)| LineageInput {
-        kind: object.kind.as_str().to_owned(),
-        name: object.name,
-        version: version.to_string(),
-    });
-    let record = LineageRecord {
-        kind: "model".to_owned(),
-        namespace: name.namespace.clone(),
-        name: name.model.clone(),
-        version,
-        statement: scope.statement().text.clone(),
-        inputs: inputs.collect(),
-        options: summary::options(&trained.model),
-        seed: Some(trained.model.spec().seed()),
-        at_ms: scope.session().clock().now_ms(),
-    };
-    scope.lake().record_lineage(&record).await?;
-    scope.record_write(object, ObjectVersion::Version(version));
-    Ok(())
+    save(scope, create, name, made, |version| summary::message(name, version, &trained)).await
 }

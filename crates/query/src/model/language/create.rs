@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lakemill_base::unknown;
-use lakemill_lake::{LineageInput, LineageRecord, ModelDraft, ModelName, SaveMode, Securable};
+use lakemill_lake::ModelName;
 use lakemill_learn::OptionValue;
 use serde_json::{Value, json};
 
 use super::handle::SUMMARY_FIELD;
 use crate::language::{CacheFormat, Kind, LoadSettings, ModelInfo};
 use crate::lineage::{ObjectRef, ObjectVersion};
+use crate::model::create::{Made, save};
 use crate::model::parse::{CreateModel, LocatedOption};
 use crate::model::transform::position;
 use crate::observer::Progress;
@@ -45,7 +46,7 @@ pub(crate) async fn create(
     let (source, settings) = options(create).map_err(|error| scope.shifted(error))?;
     reach(scope, &source).await?;
     let info = inspect(scope, name, kind, source, settings).await?;
-    save(scope, create, name, info).await
+    keep(scope, create, name, info).await
 }
 
 /// Whether the statement may read the files: those of this machine as any others, those of hubs as a download.
@@ -111,62 +112,26 @@ async fn inspect(
     done.map_err(|error| Error::internal(format!("reading a model failed: {error}")))?
 }
 
-async fn save(scope: &StatementScope, create: &CreateModel, name: &ModelName, info: ModelInfo) -> Result<Outcome> {
+async fn keep(scope: &StatementScope, create: &CreateModel, name: &ModelName, info: ModelInfo) -> Result<Outcome> {
+    scope.record_read(ObjectRef::file(&info.source), ObjectVersion::Fingerprint(info.hash.clone()));
     let described = serde_json::to_value(&info).map_err(|error| Error::internal(error.to_string()))?;
-    let lineage = json!({
-        "statement": scope.statement().text,
-        "query": "",
-        "inputs": [{ "kind": "file", "name": info.source, "version": info.hash }],
-        "lakemill_version": env!("CARGO_PKG_VERSION"),
-    });
-    let draft = ModelDraft {
+    let made = Made {
         model_type: info.kind.as_str().to_owned(),
         files: BTreeMap::new(),
-        lineage,
         summary: json!({ SUMMARY_FIELD: described }),
-    };
-    let mode = match (create.or_replace, create.if_not_exists) {
-        (true, _) => SaveMode::Replace,
-        (_, true) => SaveMode::IfNotExists,
-        _ => SaveMode::Create,
-    };
-    let Some(version) = scope.lake().save_model(name, draft, mode).await? else {
-        return Ok(Outcome::Done(Summary::new(format!("model {name} exists already; nothing to do"))));
-    };
-    scope.made(&Securable::model(name)).await?;
-    record(scope, name, version.version, &info).await?;
-    let text = format!(
-        "created model {name} (version {}): {}, {} from '{}'",
-        version.version,
-        info.kind.as_str(),
-        megabytes(info.bytes),
-        info.source
-    );
-    let summary = Summary::new(text)
-        .with_detail("model_type", info.kind.as_str())
-        .with_detail("version", version.version)
-        .with_detail("bytes", info.bytes)
-        .with_detail("hash", info.hash);
-    Ok(Outcome::Done(summary))
-}
-
-async fn record(scope: &StatementScope, name: &ModelName, version: u64, info: &ModelInfo) -> Result<()> {
-    let record = LineageRecord {
-        kind: "model".to_owned(),
-        namespace: name.namespace.clone(),
-        name: name.model.clone(),
-        version,
-        statement: scope.statement().text.clone(),
-        inputs: vec![LineageInput { kind: "file".to_owned(), name: info.source.clone(), version: info.hash.clone() }],
         options: serde_json::to_value(&info.settings).unwrap_or(Value::Null),
         seed: None,
-        at_ms: scope.session().clock().now_ms(),
     };
-    scope.lake().record_lineage(&record).await?;
-    scope.record_read(ObjectRef::file(&info.source), ObjectVersion::Fingerprint(info.hash.clone()));
-    let written = ObjectRef::model(format!("{}.{}", name.namespace, name.model));
-    scope.record_write(written, ObjectVersion::Version(version));
-    Ok(())
+    save(scope, create, name, made, |version| message(name, version, info)).await
+}
+
+fn message(name: &ModelName, version: u64, info: ModelInfo) -> Summary {
+    let (kind, size) = (info.kind.as_str(), megabytes(info.bytes));
+    Summary::new(format!("created model {name} (version {version}): {kind}, {size} from '{}'", info.source))
+        .with_detail("model_type", kind)
+        .with_detail("version", version)
+        .with_detail("bytes", info.bytes)
+        .with_detail("hash", info.hash)
 }
 
 /// `98.4 MB`

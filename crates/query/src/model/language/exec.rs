@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -37,6 +36,7 @@ use super::resume::{Finished, Resume};
 use super::task::{NO_PROMPT, embedding_columns};
 use super::{LanguageHandle, Task};
 use crate::Error;
+use crate::model::unary::row_by_row;
 use crate::observer::Observer;
 use crate::optimizer::Interrupt;
 
@@ -219,11 +219,7 @@ impl ExecutionPlan for LanguageExec {
         let Some(input) = input.first() else { return Ok(Arc::new(Statistics::new_unknown(&self.schema()))) };
         let mut columns = input.column_statistics.clone();
         columns.extend(vec![ColumnStatistics::new_unknown(); self.task.fields().len()]);
-        Ok(Arc::new(Statistics {
-            num_rows: input.num_rows,
-            total_byte_size: Precision::Absent,
-            column_statistics: columns,
-        }))
+        Ok(row_by_row(input, columns))
     }
 
     fn supports_limit_pushdown(&self) -> bool {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -24,7 +23,7 @@ use lakemill_learn::PredictOptions;
 use super::Outputs;
 use crate::Error;
 use crate::model::loaded::ModelHandle;
-use crate::model::unary::unary_operator;
+use crate::model::unary::{row_by_row, unary_operator};
 
 /// See [`super`].
 #[derive(Clone, Debug)]
@@ -196,11 +195,7 @@ impl ExecutionPlan for PredictExec {
         let added = self.outputs.fields(&self.predictor.handle).len();
         let mut columns = vec![ColumnStatistics::new_unknown(); added];
         columns.extend(input.column_statistics.iter().cloned());
-        Ok(Arc::new(Statistics {
-            num_rows: input.num_rows,
-            total_byte_size: Precision::Absent,
-            column_statistics: columns,
-        }))
+        Ok(row_by_row(input, columns))
     }
 
     fn supports_limit_pushdown(&self) -> bool {
