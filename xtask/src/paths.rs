@@ -33,5 +33,10 @@ pub(crate) fn target() -> PathBuf {
 
 /// The binary that a release build makes.
 pub(crate) fn lakemill() -> PathBuf {
-    target().join("release/lakemill")
+    program("lakemill")
+}
+
+/// A program that a release build makes.
+pub(crate) fn program(name: &str) -> PathBuf {
+    target().join("release").join(name)
 }

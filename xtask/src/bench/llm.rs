@@ -80,7 +80,7 @@ fn contenders(arguments: &Arguments, names: &[&'static str], scenarios: &str, ra
 }
 
 /// What the machine can do at most.
-fn limits(arguments: &Arguments) -> Result<Standing> {
+pub(super) fn limits(arguments: &Arguments) -> Result<Standing> {
     let (python, threads) = (paths::python("bench")?.join("python"), arguments.threads.to_string());
     let machine = Contender::new("machine", move || {
         let mut process = command(&python);

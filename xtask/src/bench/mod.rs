@@ -6,6 +6,7 @@
 
 mod contest;
 mod generate;
+mod kernels;
 mod llm;
 mod load;
 mod peers;
@@ -23,7 +24,7 @@ use clap::Args;
 type Benchmark = (&'static str, &'static str, fn(&Arguments) -> Result<()>);
 
 /// The benchmarks.
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     ("trees", "boosted trees on flights, fit and predict, beside LightGBM and XGBoost", trees::run),
     ("tpch", "the 22 TPC-H queries at scale 1, beside plain DataFusion, DuckDB and Polars", tpch::run),
     ("pipeline", "the whole flights job beside Polars with LightGBM", pipeline::run),
@@ -32,6 +33,7 @@ const BENCHMARKS: [Benchmark; 9] = [
     ("llm", "a language model served to one and to many, beside llama.cpp and vLLM", llm::run),
     ("generate", "ML.GENERATE_TEXT over a thousand rows, beside 16 clients of llama.cpp's server", generate::run),
     ("storm", "a served language model under random load for minutes: no panic, no leak, all answered", storm::run),
+    ("kernels", "products of weights in each format, beside what the machine gives at most", kernels::run),
     ("start", "SELECT 1 from a cold start, beside DuckDB in Python", start::run),
 ];
 

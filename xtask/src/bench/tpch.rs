@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn program() -> PathBuf {
-    paths::target().join("release/bench-tpch")
+    paths::program("bench-tpch")
 }
 
 fn generate(data: &Path, scale: f64) -> Result<()> {

@@ -12,5 +12,4 @@ mod random;
 mod real;
 mod requests;
 mod service;
-mod speed;
 mod toy;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use lakemill_model::{Cache, ModelFiles, Source, Tokenizer};
+use lakemill_model::{Cache, Source};
 
 /// SmolLM2-135M-Instruct, Q4_1, as a GGUF file.
 pub(crate) fn smollm2() -> &'static Path {
@@ -15,9 +15,4 @@ pub(crate) fn smollm2() -> &'static Path {
             panic!("the tests need {name}, which 'cargo xtask setup' or 'lakemill models pull {name}' fetches: {error}")
         })
     })
-}
-
-/// Its tokenizer.
-pub(crate) fn tokenizer() -> Tokenizer {
-    ModelFiles::open(smollm2()).unwrap().tokenizer().unwrap()
 }

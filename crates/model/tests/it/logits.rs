@@ -98,6 +98,30 @@ fn measure(positions: &Positions, format: KvFormat) -> (f64, f64) {
     (mean, agreement)
 }
 
+#[test]
+fn greedy_texts_are_the_float_references_where_its_margin_exceeds_the_noise() {
+    // The largest margin that llama.cpp's rounding of inputs turned round in 4,096 positions.
+    let noise = reference_json("llama.json")["margin_turned_max"].as_f64().unwrap();
+    let record = reference_json("greedy.json");
+    let vocabulary = model().architecture().vocabulary;
+    let (mut sure, mut all) = (0, 0);
+    for text in record["texts"].as_array().unwrap() {
+        let values = |name: &str| text[name].as_array().unwrap().iter().map(|value| value.as_f64().unwrap());
+        let [prompt, made] = ["prompt", "tokens"].map(|name| values(name).map(|id| id as u32).collect::<Vec<_>>());
+        let read = [&prompt[..], &made[..made.len() - 1]].concat();
+        let logits = logits(&read, made.len(), KvFormat::F16);
+        for ((token, margin), logits) in made.iter().zip(values("margins")).zip(logits.chunks_exact(vocabulary)) {
+            all += 1;
+            if margin > noise {
+                sure += 1;
+                assert_eq!(argmax(logits), *token, "{}: the reference was {margin} ahead", text["user"]);
+            }
+        }
+    }
+    println!("{sure} of {all} tokens have a margin above {noise}");
+    assert!(all > 300 && sure * 2 > all, "{sure} of {all} tokens are sure");
+}
+
 /// 4,096 positions take the better part of a minute.
 mod full {
     use lakemill_model::KvFormat;

@@ -17,5 +17,4 @@ mod logits;
 mod models;
 mod schedules;
 mod sources;
-mod speed;
 mod tokens;
