@@ -30,8 +30,6 @@ LAKE = """
 """
 # Statements a second, all connections together: what two cores do at ease with a client beside them.
 RATE = 60
-# A run of so many seconds shows where memory comes to rest.
-LONG_S = 300
 # Connections that send their first statement at once.
 WARMED_TOGETHER = 8
 
@@ -178,9 +176,8 @@ def main():
         wrong.append(f"{len(tally.errors)} errors, such as {tally.errors[:3]}")
     if notes != tally.notes:
         wrong.append(f"{tally.notes} rows were acknowledged and {notes} are there")
-    # What is kept for speed (versions of tables that were read, compiled statements) has its limits; in seconds, these
-    # are not reached.
-    if tail > (1.1 if seconds >= LONG_S else 1.25) * half + 50:
+    # What is kept for speed (versions of tables that were read, compiled statements) has its limits.
+    if tail > 1.1 * half + 50:
         wrong.append(f"memory has grown from {half:.0f} MB at half time to {tail:.0f} MB")
     if server.returncode != 0:
         wrong.append(f"the server ended with {server.returncode}")
