@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command line tool of the repository, whose output is its purpose")]
 
+mod arm;
 mod bench;
 mod ci;
 mod console;
@@ -35,6 +36,8 @@ enum Command {
     Tidy,
     /// Formatting, lints, tidy and all tests: what every change must pass.
     Ci,
+    /// The kernels' tests as 64-bit Arm, in an emulator.
+    Arm,
     /// Measures Lakemill against its peers; 'list' names the benchmarks.
     Bench(bench::Arguments),
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy => tidy::run(),
         Command::Ci => ci::run(),
+        Command::Arm => arm::run(),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

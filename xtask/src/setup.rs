@@ -83,14 +83,16 @@ pub(crate) fn postgres() -> Result<()> {
 /// Java and PostgreSQL's driver for it.
 fn jdbc() -> Result<()> {
     debian("java", "default-jdk-headless")?;
-    let has = || Path::new("/usr/share/java/postgresql.jar").is_file();
-    if has() || (install("libpostgresql-jdbc-java")? && has()) {
+    debian_file("/usr/share/java/postgresql.jar", "libpostgresql-jdbc-java")
+}
+
+/// A file of a Debian package that is no program.
+pub(crate) fn debian_file(file: &str, package: &str) -> Result<()> {
+    let has = || Path::new(file).is_file();
+    if has() || (install(package)? && has()) {
         return Ok(());
     }
-    bail!(
-        "PostgreSQL's JDBC driver is not at /usr/share/java/postgresql.jar; on Debian: apt-get install \
-         libpostgresql-jdbc-java; elsewhere put the driver's jar there"
-    )
+    bail!("{file} is missing; on Debian: apt-get install {package}; elsewhere put it there")
 }
 
 /// A program of a Debian package.

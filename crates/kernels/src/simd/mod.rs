@@ -10,6 +10,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 
 use std::sync::OnceLock;
@@ -178,6 +180,12 @@ pub(crate) enum Level {
     /// AVX-512 with VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// NEON with products of bytes.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 impl Level {
@@ -189,12 +197,20 @@ impl Level {
 
     /// All that this processor has, the best last.
     pub(crate) fn available() -> Vec<Self> {
-        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "nothing to add"))]
+        #[cfg_attr(
+            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            expect(unused_mut, reason = "nothing to add")
+        )]
         let mut levels = vec![Self::Scalar];
         #[cfg(target_arch = "x86_64")]
         {
             levels.extend(avx2::Avx2::found().map(|_| Self::Avx2));
             levels.extend(avx512::Avx512::found().map(|_| Self::Avx512));
+        }
+        #[cfg(target_arch = "aarch64")]
+        {
+            levels.extend(neon::Neon::<false>::found().map(|_| Self::Neon));
+            levels.extend(neon::Neon::<true>::found().map(|_| Self::NeonDot));
         }
         levels
     }
@@ -208,6 +224,24 @@ impl Level {
             Self::Avx2 => avx2::call(work),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::call(work),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => neon::call(work),
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => neon::call_dot(work),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_processor_of_the_servers_has_vectors() {
+        let levels = Level::available();
+        assert_eq!(levels[0], Level::Scalar);
+        if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+            assert!(levels.len() > 1, "{levels:?}");
         }
     }
 }
