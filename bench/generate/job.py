@@ -4,7 +4,8 @@ The template has a long instruction, the same for all rows, and a sentence, anot
 ML.GENERATE_TEXT in one statement, from the start of its process until the table of answers is committed; the others are
 servers, already running, that 16 clients ask one row after another as whoever has no such statement does. All give the
 model the same conversation of one message at temperature 0. It prints one line of JSON and leaves the answers in
-FOLDER/generated; `python job.py compare FOLDER NAME...` says how many are equal.
+FOLDER/generated; `python job.py compare FOLDER THREADS LAKEMILL NAME...` says how many are equal
+and, where an answer differs from one of the same file, how close the first choice was that did.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ import client  # noqa: E402 (it lies in another folder)
 import serve  # noqa: E402
 
 ROWS, CLIENTS, ANSWER_TOKENS = 1000, 16, 16
+# Peers that read the very file that Lakemill reads.
+SAME_FILE = {"llama.cpp", "xllamacpp"}
 # About 300 tokens.
 INSTRUCTION = """You sort sentences of the reference of a programming language for its editors. Read the sentence at the \
 end and name its kind with one of these words.
@@ -46,6 +49,11 @@ do not add a full stop and do not write anything after the word. Answer in lower
 nothing else, and do so for every sentence, however short or unusual it is.
 
 Sentence: """
+# The margin, in nats, up to which llama.cpp's own rounding turned the order of two tokens round in 4,096 positions beside
+# floats: a choice closer than that is no one's mistake.
+NOISE = 0.48
+# The token that ends an answer.
+END = "<|im_end|>"
 STATEMENT = f"""CREATE TABLE answers AS SELECT id, ml_generate_text_llm_result AS answer FROM ML.GENERATE_TEXT(
     MODEL writer, TABLE prompts, STRUCT(0.0 AS temperature, {ANSWER_TOKENS} AS max_output_tokens, TRUE AS flatten_json_output))"""
 
@@ -81,18 +89,18 @@ def lakemill(folder, threads, binary):
     return seconds, [answer for _, answer in list(csv.reader(io.StringIO(said)))[1:]]
 
 
-async def ask_all(address, prompts):
-    """Sixteen clients, each with one request at a time."""
+async def ask_all(address, prompts, **more):
+    """Sixteen clients, each with one request at a time; gives the first choice of each answer."""
     queue, answers = iter(enumerate(prompts)), [None] * len(prompts)
 
     async def one():
         for at, prompt in queue:
             messages = [{"role": "user", "content": prompt}]
-            request = {"model": serve.MODEL, "messages": messages, "max_tokens": ANSWER_TOKENS, "temperature": 0}
+            request = {"model": serve.MODEL, "messages": messages, "max_tokens": ANSWER_TOKENS, "temperature": 0, **more}
             status, _, body = await client.whole(address, "POST", "/v1/chat/completions", request)
             if status != 200:
                 raise SystemExit(f"row {at}: {status} {body[:500]}")
-            answers[at] = json.loads(body)["choices"][0]["message"]["content"]
+            answers[at] = json.loads(body)["choices"][0]
 
     await asyncio.gather(*[one() for _ in range(CLIENTS)])
     return answers
@@ -102,11 +110,47 @@ def peer(name, folder, threads, binary):
     prompts = rows(folder)
     with serve.running(name, folder, threads, binary) as (_, address):
         begun = time.perf_counter()
-        answers = asyncio.run(ask_all(address, prompts))
-        return time.perf_counter() - begun, answers
+        choices = asyncio.run(ask_all(address, prompts))
+        return time.perf_counter() - begun, [choice["message"]["content"] for choice in choices]
 
 
-def compare(folder, *names):
+def margin(choice, other):
+    """How much likelier, in nats, our token was than the other answer's where the two part; None if they do not.
+
+    The other's token is the longest of the twenty likeliest that its text goes on with, or the end.
+    """
+    left = other.strip()
+    for index, token in enumerate(choice["logprobs"]["content"]):
+        fits = lambda top: left.startswith(top["token"].strip() if index == 0 else top["token"])  # noqa: E731
+        ends = [top for top in token["top_logprobs"] if top["token"] == END]
+        theirs = [top for top in token["top_logprobs"] if top["token"] and fits(top)] if left else ends
+        # One that is not among the likeliest is at least as far as the last of them.
+        theirs = max(theirs, key=lambda top: len(top["token"]), default=token["top_logprobs"][-1])
+        if theirs["token"] != token["token"]:
+            return token["logprob"] - theirs["logprob"]
+        left = left.removeprefix(token["token"].strip() if index == 0 else token["token"])
+    return None
+
+
+def margins(folder, threads, binary, ours, theirs):
+    """Where answers of the same file part, and how close the choice was."""
+    part = [at for at, (left, right) in enumerate(zip(ours, theirs)) if left.strip() != right.strip()]
+    prompts = rows(folder)
+    with serve.running("lakemill", folder, threads, binary) as (_, address):
+        asked = [prompts[at] for at in part]
+        choices = asyncio.run(ask_all(address, asked, logprobs=True, top_logprobs=20))
+    for at, choice in zip(part, choices):
+        if choice["message"]["content"].strip() != ours[at].strip():
+            raise SystemExit(f"row {at}: the server's answer is not that of ML.GENERATE_TEXT")
+    found = [margin(choice, theirs[at]) for at, choice in zip(part, choices)]
+    found = sorted(one for one in found if one is not None)
+    wide = sum(one > NOISE for one in found)
+    middle, widest = found[len(found) // 2], found[-1]
+    print(f"    {len(part)} part at a choice between two tokens {middle:.2f} nats apart in the middle, {widest:.2f} at most;")
+    print(f"    {wide} at one wider than {NOISE}, below which rounding decides; {len(part) - len(found)} in their end alone")
+
+
+def compare(folder, threads, binary, *names):
     files = {name: Path(folder) / "generated" / f"{name}.json" for name in names}
     kept = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     print("\nanswers (temperature 0): share of the rows that are equal")
@@ -114,6 +158,8 @@ def compare(folder, *names):
         # A server may leave the space before an answer's first word, or take it away.
         same = sum(a.strip() == b.strip() for a, b in zip(kept[left], kept[right])) / ROWS
         print(f"  {left} and {right}: {same:.3f}")
+        if left == "lakemill" and right in SAME_FILE and same < 1:
+            margins(Path(folder), threads, binary, kept[left], kept[right])
 
 
 def main(name, folder, *given):

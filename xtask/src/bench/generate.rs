@@ -26,7 +26,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let standings = hold(&names.iter().map(contender).collect::<Vec<_>>(), arguments.rounds)?;
     table(&compare(&standings, &["rows_per_s", "seconds"].map(str::to_owned), 3));
     let mut same = command(&python);
-    print!("{}", shell::output(same.args(["bench/generate/job.py", "compare"]).arg(&folder).args(&names))?);
+    same.args(["bench/generate/job.py", "compare"]).arg(&folder).arg(arguments.threads.to_string());
+    print!("{}", shell::output(same.arg(paths::lakemill()).args(&names))?);
     let best = standings[1..].iter().filter_map(|peer| peer.figures.get("rows_per_s")).copied().fold(0.0, f64::max);
     let ratio = standings[0].figure("rows_per_s")? / best;
     println!("\nrows of ML.GENERATE_TEXT: {ratio:.2} times the best peer's (goal: at least {GOAL:.1})");
