@@ -32,7 +32,7 @@ def main(folder, vllm, torch):
     pip("--no-deps", vllm)
     needs = importlib.metadata.requires(vllm.split("==")[0]) or []
     name = re.compile(r"[A-Za-z0-9_.-]+")
-    pip("gguf", *[need for need in needs if "extra ==" not in need and name.match(need)[0] not in LEFT_OUT])
+    pip("gguf", "accelerate", *[need for need in needs if "extra ==" not in need and name.match(need)[0] not in LEFT_OUT])
     if not (Path(folder) / "vllm/model/config.json").exists():
         subprocess.run([sys.executable, "-c", WRITE_MODEL, folder, "SmolLM2-135M-Instruct.Q4_1.gguf"], check=True)
 
