@@ -152,6 +152,45 @@ async fn a_run_that_was_stopped_pays_for_no_finished_row_again() {
     assert!(rows.contains("| 0 "), "{rows}");
 }
 
+/// The tokens that a statement has computed so far.
+#[derive(Debug, Default)]
+struct Prefilled(AtomicU64);
+
+impl Observer for Prefilled {
+    fn progress(&self, progress: Progress<'_>) {
+        if let Some(tokens) = &progress.tokens {
+            self.0.fetch_max(tokens.prefilled, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vectors_of_a_run_that_was_stopped_are_not_made_again() {
+    let folder = TempDir::new().unwrap();
+    let session = session(&folder, ModelsOptions::default()).await;
+    session.sql(MODELS).await.unwrap();
+    let sql = "CREATE TABLE vectors AS SELECT id, ml_generate_embedding_result AS v, ml_generate_embedding_statistics AS s \
+               FROM ML.GENERATE_EMBEDDING(MODEL minilm, (SELECT value AS id, 'The number ' || value AS content \
+               FROM generate_series(1, 1000)))";
+    let error = run(&session, sql, Arc::new(CancelAfter { rows: 500, seen: AtomicU64::new(0) })).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let files = |folder: &std::path::Path| std::fs::read_dir(folder).map_or(0, |files| files.flatten().count());
+    until("vectors are kept", || files(&folder.path().join("generated")) == 1).await;
+    let (resumed, whole) = (Arc::new(Prefilled::default()), Arc::new(Prefilled::default()));
+    run(&session, sql, resumed.clone()).await.unwrap();
+    run(&session, &sql.replace("TABLE vectors", "TABLE again"), whole.clone()).await.unwrap();
+    let (resumed, whole) = (resumed.0.load(Ordering::SeqCst), whole.0.load(Ordering::SeqCst));
+    assert!(whole > 0 && resumed < whole * 7 / 10, "{resumed} of {whole} tokens");
+    let different = "SELECT count(*) AS n FROM vectors a JOIN again b USING (id) WHERE a.v <> b.v OR a.s <> b.s";
+    let rows = pretty_format_batches(&session.sql(different).await.unwrap()).unwrap().to_string();
+    assert!(rows.contains("| 0 "), "{rows}");
+    // Equal texts are encoded once.
+    let sql = "EXPLAIN ANALYZE SELECT ml_generate_embedding_result FROM ML.GENERATE_EMBEDDING(MODEL minilm, \
+               (SELECT CAST(value % 3 AS VARCHAR) AS content FROM generate_series(1, 9)))";
+    let plan = pretty_format_batches(&session.sql(sql).await.unwrap()).unwrap().to_string();
+    assert!(plan.contains("prompts_folded=6"), "{plan}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_model_that_was_idle_longest_makes_room() {
     let folder = TempDir::new().unwrap();

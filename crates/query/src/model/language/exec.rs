@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -30,12 +30,16 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 use tokio::sync::OnceCell;
 
-use super::generate::{self, Answers, Watch};
+use super::embed;
+use super::generate::{self, Watch};
+use super::kept::Kept;
 use super::progress::{Counts, Tokens};
+use super::prompt::{self, LineOrder};
 use super::resume::{Finished, Resume};
-use super::task::{NO_PROMPT, embedding_columns};
+use super::task::{Answer, NO_PROMPT, embedding_columns};
 use super::{LanguageHandle, Task};
 use crate::Error;
+use crate::language::Embedding;
 use crate::model::unary::row_by_row;
 use crate::observer::Observer;
 use crate::optimizer::Interrupt;
@@ -44,8 +48,9 @@ use crate::optimizer::Interrupt;
 const GATHERED_ROWS: usize = 8192;
 /// Bytes of rows that are gathered.
 const GATHERED_BYTES: usize = 64 * 1024 * 1024;
-/// Texts that an encoder takes at once: a statement is stopped between two such runs.
-const EMBEDDED_ROWS: usize = 256;
+
+/// What an earlier run has finished, once it was looked for.
+type FinishedCell<T> = Arc<OnceCell<Option<Arc<Finished<T>>>>>;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -57,7 +62,9 @@ pub(crate) struct LanguageExec {
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
     counts: Arc<Counts>,
-    finished: Arc<OnceCell<Option<Arc<Finished>>>>,
+    answers: FinishedCell<Answer>,
+    vectors: FinishedCell<Embedding>,
+    line_order: Arc<LineOrder>,
 }
 
 impl LanguageExec {
@@ -82,7 +89,9 @@ impl LanguageExec {
             properties,
             metrics: ExecutionPlanMetricsSet::new(),
             counts: Arc::default(),
-            finished: Arc::default(),
+            answers: Arc::default(),
+            vectors: Arc::default(),
+            line_order: Arc::default(),
         })
     }
 
@@ -253,6 +262,7 @@ impl Run {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         let Some(batch) = self.gather().await? else { return Ok(None) };
         let prompts = self.node.prompt.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let prompts = prompt::texts(&prompts, &self.node.task, &self.node.line_order).await?;
         self.node.counts.start();
         let added = match self.node.task.as_ref() {
             Task::Embedding => self.embed(prompts).await?,
@@ -284,72 +294,48 @@ impl Run {
         }
     }
 
-    async fn generate(&mut self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
+    async fn generate(&mut self, prompts: StringArray) -> Result<Vec<ArrayRef>> {
         let handle = &self.node.handle;
         let generator = handle.models.generator(&handle.info).await.map_err(external)?;
-        let finished = self.finished().await.map_err(external)?;
+        let finished = self.finished(Arc::clone(&self.node.answers)).await.map_err(external)?;
         let (task, watching) = (Arc::clone(&self.node.task), Arc::clone(&self.watching));
         let work = move || {
-            let rows = texts(&prompts)?;
-            let rows: Vec<Option<&str>> = rows.iter().collect();
+            let rows: Vec<Option<&str>> = prompts.iter().collect();
             let answers = generate::generate(&generator, &task, &rows, finished.as_deref(), watching.as_ref())
                 .map_err(external)?;
-            watching.answered(&answers);
+            watching.answered(answers.folded, answers.resumed);
             task.columns(&answers.answers).map_err(external)
         };
         blocking(work).await
     }
 
-    async fn embed(&mut self, prompts: ArrayRef) -> Result<Vec<ArrayRef>> {
+    async fn embed(&mut self, texts: StringArray) -> Result<Vec<ArrayRef>> {
         let handle = &self.node.handle;
         let embedder = handle.models.embedder(&handle.info).await.map_err(external)?;
+        let finished = self.finished(Arc::clone(&self.node.vectors)).await.map_err(external)?;
         let watching = Arc::clone(&self.watching);
         let work = move || {
-            let rows = texts(&prompts)?;
-            let rows: Vec<Option<&str>> = rows.iter().collect();
-            let asked: Vec<&str> = rows.iter().copied().flatten().collect();
-            let mut embeddings = Vec::with_capacity(asked.len());
-            for texts in asked.chunks(EMBEDDED_ROWS) {
-                if watching.is_cancelled() {
-                    return Err(external(Error::cancelled()));
-                }
-                let some = embedder.embed(texts).map_err(external)?;
-                watching.tokens(Tokens {
-                    prefilled: some.iter().map(|embedding| embedding.tokens as u64).sum(),
-                    ..Tokens::default()
-                });
-                watching.counts.rows(some.len() as u64);
-                embeddings.extend(some);
-            }
-            let mut embeddings = embeddings.iter();
-            let answers: Vec<_> = rows.iter().map(|row| row.and_then(|_| embeddings.next()).ok_or(NO_PROMPT)).collect();
-            Ok(embedding_columns(&answers))
+            let rows: Vec<Option<&str>> = texts.iter().collect();
+            let made = embed::embed(&embedder, &rows, finished.as_deref(), watching.as_ref()).map_err(external)?;
+            watching.answered(made.folded, made.resumed);
+            let rows: Vec<_> = made.embeddings.iter().map(|made| made.as_deref().ok_or(NO_PROMPT)).collect();
+            Ok(embedding_columns(&rows))
         };
         blocking(work).await
     }
 
-    /// Answers that an earlier run of the statement has finished; read once for all partitions.
-    async fn finished(&mut self) -> crate::Result<Option<Arc<Finished>>> {
+    /// Rows that an earlier run of the statement has finished; read once for all partitions.
+    async fn finished<T: Kept>(&mut self, cell: FinishedCell<T>) -> crate::Result<Option<Arc<Finished<T>>>> {
         let Some(resume) = &self.resume else { return Ok(None) };
         let open =
             || async { resume.open(&self.node.handle, &self.node.task).await.map(|found| Some(Arc::new(found))) };
-        self.node.finished.get_or_try_init(open).await.cloned()
+        cell.get_or_try_init(open).await.cloned()
     }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| external(Error::internal(format!("a language model's run failed: {error}"))))?
-}
-
-/// The prompts as texts.
-fn texts(prompts: &ArrayRef) -> Result<arrow::array::StringArray> {
-    let texts =
-        if *prompts.data_type() == DataType::Utf8 { Arc::clone(prompts) } else { cast(prompts, &DataType::Utf8)? };
-    match texts.as_string_opt::<i32>() {
-        Some(texts) => Ok(texts.clone()),
-        None => Err(external(Error::internal(format!("prompts are {}, not texts", texts.data_type())))),
-    }
 }
 
 /// What a partition tells and asks while the engine works for it.
@@ -380,9 +366,9 @@ impl Watching {
         }
     }
 
-    fn answered(&self, answers: &Answers) {
-        self.folded.add(answers.folded);
-        self.resumed.add(answers.resumed);
+    fn answered(&self, folded: usize, resumed: usize) {
+        self.folded.add(folded);
+        self.resumed.add(resumed);
     }
 }
 

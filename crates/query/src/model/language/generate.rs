@@ -3,13 +3,13 @@
 //! Equal prompts are asked once, where an answer is always the same; answers that an earlier run has finished are taken from
 //! there. `llm::batch` orders the rest by common prefixes and keeps the engine's batch full.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use lakemill_llm::{Completion, FinishReason, Request, batch};
 use lakemill_model::chat::{Conversation, Message};
 
 use super::Task;
+use super::distinct::Distinct;
 use super::progress::Tokens;
 use super::resume::Finished;
 use super::settings::Generation;
@@ -38,38 +38,6 @@ pub(super) struct Answers {
     pub(super) resumed: usize,
 }
 
-/// Prompts that are asked once, and for which rows.
-struct Distinct<'a> {
-    prompts: Vec<&'a str>,
-    /// For each row, its place in `prompts`; `None` where there is no prompt.
-    places: Vec<Option<usize>>,
-    /// Rows of each prompt.
-    rows: Vec<u64>,
-}
-
-impl<'a> Distinct<'a> {
-    fn new(rows: &[Option<&'a str>], fold: bool) -> Self {
-        let mut prompts: Vec<&str> = Vec::new();
-        let mut known: HashMap<&str, usize> = HashMap::new();
-        let mut counts: Vec<u64> = Vec::new();
-        let places = rows
-            .iter()
-            .map(|row| {
-                let prompt = (*row)?;
-                if let Some(place) = known.get(prompt).filter(|_| fold) {
-                    counts[*place] += 1;
-                    return Some(*place);
-                }
-                known.insert(prompt, prompts.len());
-                prompts.push(prompt);
-                counts.push(1);
-                Some(prompts.len() - 1)
-            })
-            .collect();
-        Self { prompts, places, rows: counts }
-    }
-}
-
 /// Answers prompts, `None` for a row without one. Blocks.
 ///
 /// # Errors
@@ -78,7 +46,7 @@ pub(super) fn generate(
     generator: &Generator,
     task: &Task,
     rows: &[Option<&str>],
-    finished: Option<&Finished>,
+    finished: Option<&Finished<Answer>>,
     watch: &dyn Watch,
 ) -> Result<Answers> {
     let generation = task.generation();
@@ -123,7 +91,7 @@ fn run(
     requests: Vec<Request>,
     places: &[usize],
     answers: &mut [Option<Arc<Answer>>],
-    finished: Option<&Finished>,
+    finished: Option<&Finished<Answer>>,
     watch: &dyn Watch,
 ) -> Result<()> {
     if requests.is_empty() {
@@ -180,7 +148,7 @@ struct Observer<'a> {
     distinct: &'a Distinct<'a>,
     places: &'a [usize],
     answers: &'a mut [Option<Arc<Answer>>],
-    finished: Option<&'a Finished>,
+    finished: Option<&'a Finished<Answer>>,
     watch: &'a dyn Watch,
     told: Tokens,
     failed: Option<Error>,
@@ -231,21 +199,5 @@ fn answer_of(completion: &Completion) -> Answer {
             generated_tokens: completion.usage.generated_tokens as u64,
         },
         None => Answer::none("the model gave no answer"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Distinct;
-
-    #[test]
-    fn equal_prompts_are_asked_once_where_answers_are_the_same() {
-        let rows = [Some("a"), None, Some("b"), Some("a")];
-        let folded = Distinct::new(&rows, true);
-        assert_eq!(folded.prompts, ["a", "b"]);
-        assert_eq!(folded.places, [Some(0), None, Some(1), Some(0)]);
-        let each = Distinct::new(&rows, false);
-        assert_eq!(each.prompts, ["a", "b", "a"]);
-        assert_eq!(each.places, [Some(0), None, Some(1), Some(2)]);
     }
 }

@@ -1,8 +1,10 @@
 //! Language models and encoders in SQL: `ML.GENERATE_TEXT`, `ML.GENERATE_EMBEDDING`, `AI.IF`, `AI.CLASSIFY`, `AI.SCORE`.
 //!
 //! - [`handle`]: a version of a model, as plans name it. [`create`]: CREATE MODEL for those that are imported.
-//! - [`task`]: what is asked of a model for each row, and the columns that come of it. [`generate`]: a batch of prompts
-//!   through the engine. [`resume`]: finished answers, kept until their statement commits.
+//! - [`task`]: what is asked of a model for each row, and the columns that come of it. [`prompt`]: a batch's prompts as texts;
+//!   a STRUCT is the lines of one. [`generate`]: a batch of prompts
+//!   through the engine, [`embed`]: of texts through an encoder; [`distinct`]: equal ones. [`resume`]: finished answers and
+//!   vectors, kept until their statement commits; [`kept`]: as columns.
 //! - [`node`] and [`exec`]: the operator in logical and physical plans. [`codec`]: the operator as bytes.
 //! - [`functions`]: the `AI.*` functions, which become the same operator.
 //!
@@ -14,12 +16,16 @@
 mod codec;
 mod create;
 mod describe;
+mod distinct;
+mod embed;
 mod exec;
 mod functions;
 mod generate;
 mod handle;
+mod kept;
 mod node;
 mod progress;
+mod prompt;
 mod resume;
 mod settings;
 mod task;

@@ -1,4 +1,4 @@
-//! Finished answers, kept beside the lake until their statement commits.
+//! Finished answers and vectors, kept beside the lake until their statement commits.
 //!
 //! A statement that writes rows (CREATE TABLE AS, INSERT, MERGE ..) may run for hours in a language model. Its answers are
 //! put into `generated/<key>/` in files of some hundreds, and read from there when the same statement runs again: a run that
@@ -15,8 +15,7 @@ use std::any::Any;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, FixedSizeBinaryArray, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::UInt64Type;
+use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray, RecordBatch};
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
@@ -29,15 +28,12 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
-use super::task::Answer;
+use super::kept::Kept;
 use super::{LanguageHandle, Task};
 use crate::{Error, Result};
 
 /// So long answers wait for their statement to be run again.
 const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
-
-/// Answers of a file: a killed run loses fewer than these, some seconds' work.
-const ANSWERS_PER_FILE: usize = 256;
 
 /// The digest of a prompt.
 type Digest = [u8; 32];
@@ -89,7 +85,7 @@ impl Resume {
     ///
     /// # Errors
     /// Unavailable: the store does not answer.
-    pub(super) async fn open(&self, handle: &LanguageHandle, task: &Task) -> Result<Finished> {
+    pub(super) async fn open<T: Kept>(&self, handle: &LanguageHandle, task: &Task) -> Result<Finished<T>> {
         let task = serde_json::to_string(task).map_err(|error| Error::internal(error.to_string()))?;
         let settings =
             serde_json::to_string(&handle.info.settings).map_err(|error| Error::internal(error.to_string()))?;
@@ -145,16 +141,16 @@ fn digest(parts: &[&(impl AsRef<str> + ?Sized)]) -> blake3::Hash {
 
 /// Answers that are known, and those that are waiting to be kept.
 #[derive(Debug)]
-pub(super) struct Finished {
+pub(super) struct Finished<T> {
     store: Arc<dyn ObjectStore>,
     folder: Path,
-    known: HashMap<Digest, Arc<Answer>>,
-    waiting: Mutex<Vec<(Digest, Arc<Answer>)>>,
+    known: HashMap<Digest, Arc<T>>,
+    waiting: Mutex<Vec<(Digest, Arc<T>)>>,
 }
 
-impl Finished {
+impl<T: Kept> Finished<T> {
     /// The answer to a prompt, where it is known.
-    pub(super) fn get(&self, prompt: &str) -> Option<Arc<Answer>> {
+    pub(super) fn get(&self, prompt: &str) -> Option<Arc<T>> {
         if self.known.is_empty() {
             return None;
         }
@@ -162,11 +158,11 @@ impl Finished {
     }
 
     /// Keeps an answer, soon. Blocks.
-    pub(super) fn add(&self, prompt: &str, answer: &Arc<Answer>) -> Result<()> {
+    pub(super) fn add(&self, prompt: &str, answer: &Arc<T>) -> Result<()> {
         let full = {
             let mut waiting = self.waiting.lock();
             waiting.push((*blake3::hash(prompt.as_bytes()).as_bytes(), Arc::clone(answer)));
-            waiting.len() >= ANSWERS_PER_FILE
+            waiting.len() >= T::ROWS_PER_FILE
         };
         if full { self.flush() } else { Ok(()) }
     }
@@ -183,18 +179,11 @@ impl Finished {
     }
 }
 
-fn encode(answers: &[(Digest, Arc<Answer>)]) -> Result<Vec<u8>> {
-    let digests = FixedSizeBinaryArray::try_from_iter(answers.iter().map(|(digest, _)| digest))?;
-    let texts =
-        |of: fn(&Answer) -> &str| -> StringArray { answers.iter().map(|(_, answer)| Some(of(answer))).collect() };
-    let counts = |of: fn(&Answer) -> u64| -> UInt64Array { answers.iter().map(|(_, answer)| of(answer)).collect() };
-    let batch = RecordBatch::try_from_iter([
-        ("prompt", Arc::new(digests) as _),
-        ("text", Arc::new(texts(|answer| answer.text.as_deref().unwrap_or_default())) as _),
-        ("reason", Arc::new(texts(|answer| &answer.reason)) as _),
-        ("prompt_tokens", Arc::new(counts(|answer| answer.prompt_tokens)) as _),
-        ("generated_tokens", Arc::new(counts(|answer| answer.generated_tokens)) as _),
-    ])?;
+fn encode<T: Kept>(rows: &[(Digest, Arc<T>)]) -> Result<Vec<u8>> {
+    let digests = FixedSizeBinaryArray::try_from_iter(rows.iter().map(|(digest, _)| digest))?;
+    let kept: Vec<Arc<T>> = rows.iter().map(|(_, row)| Arc::clone(row)).collect();
+    let columns = [("prompt", Arc::new(digests) as ArrayRef)].into_iter().chain(T::columns(&kept));
+    let batch = RecordBatch::try_from_iter(columns)?;
     let mut bytes = Vec::new();
     let mut writer = FileWriter::try_new(&mut bytes, &batch.schema())?;
     writer.write(&batch)?;
@@ -203,7 +192,7 @@ fn encode(answers: &[(Digest, Arc<Answer>)]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-async fn read(store: &dyn ObjectStore, folder: &Path) -> Result<HashMap<Digest, Arc<Answer>>> {
+async fn read<T: Kept>(store: &dyn ObjectStore, folder: &Path) -> Result<HashMap<Digest, Arc<T>>> {
     let files: Vec<_> = store.list(Some(folder)).try_collect().await.map_err(unavailable)?;
     let mut known = HashMap::new();
     for file in files {
@@ -220,28 +209,18 @@ async fn read(store: &dyn ObjectStore, folder: &Path) -> Result<HashMap<Digest, 
     Ok(known)
 }
 
-fn decode(bytes: &[u8], known: &mut HashMap<Digest, Arc<Answer>>) -> Result<()> {
+fn decode<T: Kept>(bytes: &[u8], known: &mut HashMap<Digest, Arc<T>>) -> Result<()> {
     for batch in FileReader::try_new(std::io::Cursor::new(bytes), None)? {
-        add(&batch?, known).ok_or_else(|| Error::new(ErrorKind::Data, "the columns are not those of answers"))?;
+        let wrong = || Error::new(ErrorKind::Data, "the columns are not those of finished rows");
+        add(&batch?, known).ok_or_else(wrong)?;
     }
     Ok(())
 }
 
-fn add(batch: &RecordBatch, known: &mut HashMap<Digest, Arc<Answer>>) -> Option<()> {
+fn add<T: Kept>(batch: &RecordBatch, known: &mut HashMap<Digest, Arc<T>>) -> Option<()> {
     let digests = batch.column_by_name("prompt")?.as_fixed_size_binary_opt()?;
-    let texts = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
-    let counts = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<UInt64Type>();
-    let (answers, reasons) = (texts("text")?, texts("reason")?);
-    let (prompt_tokens, generated_tokens) = (counts("prompt_tokens")?, counts("generated_tokens")?);
-    for row in 0..batch.num_rows() {
-        let answer = Answer {
-            text: Some(answers.value(row).to_owned()),
-            status: String::new(),
-            reason: reasons.value(row).to_owned(),
-            prompt_tokens: prompt_tokens.value(row),
-            generated_tokens: generated_tokens.value(row),
-        };
-        known.insert(Digest::try_from(digests.value(row)).ok()?, Arc::new(answer));
+    for (digest, row) in digests.iter().zip(T::rows(batch)?) {
+        known.insert(Digest::try_from(digest?).ok()?, Arc::new(row));
     }
     Some(())
 }
@@ -253,7 +232,9 @@ fn unavailable(error: object_store::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::task::Answer;
     use super::*;
+    use crate::language::Embedding;
 
     #[test]
     fn answers_come_back_as_they_were_kept() {
@@ -269,5 +250,16 @@ mod tests {
         decode(&encode(&kept).unwrap(), &mut known).unwrap();
         assert_eq!(known.get(blake3::hash(b"p").as_bytes()), Some(&answer));
         assert!(decode(&encode(&kept).unwrap()[..40], &mut known).is_err());
+    }
+
+    #[test]
+    fn vectors_come_back_as_they_were_kept() {
+        let vector = Arc::new(Embedding { values: vec![0.5, -1.0], tokens: 3, truncated: true });
+        let kept = vec![(*blake3::hash(b"p").as_bytes(), Arc::clone(&vector))];
+        let mut known = HashMap::new();
+        decode(&encode(&kept).unwrap(), &mut known).unwrap();
+        assert_eq!(known.get(blake3::hash(b"p").as_bytes()), Some(&vector));
+        // Those of answers are not taken for vectors.
+        assert!(decode::<Answer>(&encode(&kept).unwrap(), &mut HashMap::new()).is_err());
     }
 }

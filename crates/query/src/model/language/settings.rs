@@ -9,7 +9,7 @@ use super::Task;
 use crate::{Error, Position, Result};
 
 /// What ML.GENERATE_TEXT takes; `max_tokens` and `stop` are other names of `max_output_tokens` and `stop_sequences`.
-pub(crate) const GENERATION_SETTINGS: [&str; 18] = [
+pub(crate) const GENERATION_SETTINGS: [&str; 19] = [
     "max_output_tokens",
     "max_tokens",
     "temperature",
@@ -28,6 +28,7 @@ pub(crate) const GENERATION_SETTINGS: [&str; 18] = [
     "json_schema",
     "regex",
     "choices",
+    "reorder_fields",
 ];
 
 /// What ML.GENERATE_EMBEDDING takes.
@@ -65,6 +66,9 @@ pub(crate) struct Generation {
     pub(crate) chat: bool,
     /// What the answer must look like.
     pub(crate) form: Option<Form>,
+    /// Whether the lines of a prompt that is a STRUCT may stand in another order.
+    #[serde(default)]
+    pub(crate) reorder_fields: bool,
 }
 
 /// What an answer must look like.
@@ -100,6 +104,7 @@ impl Default for Generation {
             system_prompt: None,
             chat: true,
             form: None,
+            reorder_fields: false,
         }
     }
 }
@@ -172,6 +177,7 @@ impl Generation {
             "json_schema" => self.form(setting, Form::JsonSchema(json(setting)?))?,
             "regex" => self.form(setting, Form::Regex(text(setting)?))?,
             "choices" => self.form(setting, Form::Choices(texts(setting)?))?,
+            "reorder_fields" => self.reorder_fields = flag(setting)?,
             other => return Err(Error::invalid(unknown("setting", other, GENERATION_SETTINGS)).at(setting.at)),
         }
         Ok(())

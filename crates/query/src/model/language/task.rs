@@ -76,6 +76,11 @@ impl Task {
         }
     }
 
+    /// Whether the lines of a prompt that is a STRUCT may stand in another order.
+    pub(crate) fn reorders_fields(&self) -> bool {
+        matches!(self, Self::Text(generation) if generation.reorder_fields)
+    }
+
     /// The columns that it adds.
     pub(crate) fn fields(&self) -> Vec<FieldRef> {
         let field = |name: &str, kind: DataType| Arc::new(Field::new(name, kind, true));

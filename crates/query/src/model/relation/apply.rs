@@ -64,14 +64,14 @@ pub(super) fn generate(
         }
     }
     let column = if task == Task::Embedding { "content" } else { "prompt" };
-    let prompt = prompt(column, function, &input)?;
+    let prompt = prompt(column, &task, &input)?;
     let node = LanguageNode::new(input, Arc::clone(handle), Arc::new(task), prompt)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
 /// The column of texts.
-fn prompt(name: &str, function: &str, input: &LogicalPlan) -> Result<Expr> {
-    let schema = input.schema();
+fn prompt(name: &str, task: &Task, input: &LogicalPlan) -> Result<Expr> {
+    let (schema, function) = (input.schema(), task.function());
     let Some((qualifier, field)) = schema.iter().find(|(_, field)| field.name() == name) else {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         return Err(Error::invalid(format!(
@@ -81,11 +81,17 @@ fn prompt(name: &str, function: &str, input: &LogicalPlan) -> Result<Expr> {
     };
     let column = Expr::Column(Column::new(qualifier.cloned(), name));
     match field.data_type() {
+        DataType::Struct(_) if *task != Task::Embedding => Ok(column),
+        other if task.reorders_fields() => Err(Error::invalid(format!(
+            "reorder_fields is for a prompt that is a STRUCT, whose fields are its lines; the input's prompt is {}",
+            sql_type(other)
+        ))),
         DataType::Utf8 => Ok(column),
         DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => Ok(cast(column, DataType::Utf8)),
         DataType::Dictionary(_, value) if value.is_string() => Ok(cast(column, DataType::Utf8)),
         other => Err(Error::invalid(format!(
-            "the column '{name}' of {function} is a text, and the input has it as {}; CAST it in the input",
+            "the column '{name}' of {function} is a text{}, and the input has it as {}; CAST it in the input",
+            if *task == Task::Embedding { "" } else { " or a STRUCT of its lines" },
             sql_type(other)
         ))),
     }
