@@ -17,7 +17,8 @@ WRITE_MODEL = """
 import sys, torch, transformers
 folder, file = sys.argv[1:]
 source = dict(pretrained_model_name_or_path=folder, gguf_file=file)
-model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+plain = transformers.GgufConfig(dequantize=True)
+model = transformers.AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16, quantization_config=plain)
 model.save_pretrained(folder + "/vllm/model")
 transformers.AutoTokenizer.from_pretrained(**source).save_pretrained(folder + "/vllm/model")
 """

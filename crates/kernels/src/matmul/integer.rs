@@ -5,7 +5,7 @@
 //! order: this is the whole definition of the result.
 
 use super::Output;
-use super::pack::{Scales, Units};
+use super::pack::{Halves, Scales, Singles, Units};
 use crate::quant::Format;
 use crate::quant::activations::Block;
 use crate::simd::{Level, Line, Simd, Start, Work};
@@ -129,7 +129,7 @@ impl<K: Kind> Multiply<'_, K> {
                 weights.add_half::<S, T, 0>(simd, unit, blocks, &mut sums);
                 weights.add_half::<S, T, 1>(simd, unit, blocks, &mut sums);
             } else {
-                weights.add::<S, T>(simd, unit, blocks, &mut sums);
+                weights.add::<S, T>(simd, unit, blocks, &mut sums, token == self.tokens.0);
             }
         }
         for (index, sum) in sums.into_iter().enumerate() {
@@ -151,11 +151,31 @@ fn words_of<const T: usize>(blocks: [&Block; T]) -> [&[i32; 8]; T] {
 /// The weights of sixteen rows.
 struct Group<'a, K> {
     lines: &'a [Line],
-    scales: &'a Scales,
-    minima: &'a Scales,
-    /// The number of the group's first unit.
-    first: usize,
+    scales: Own<'a>,
+    minima: Own<'a>,
     kind: std::marker::PhantomData<K>,
+}
+
+/// The scales of a group: one of the slices is empty.
+#[derive(Clone, Copy, Default)]
+struct Own<'a> {
+    halves: &'a [Halves],
+    singles: &'a [Singles],
+}
+
+impl<'a> Own<'a> {
+    #[inline(always)]
+    fn new<K: Kind>(scales: &'a Scales, first: usize, count: usize) -> Self {
+        match K::WIDE {
+            true => Self { halves: &[], singles: &scales.singles[first..][..count] },
+            false => Self { halves: &scales.halves[first..][..count], singles: &[] },
+        }
+    }
+
+    #[inline(always)]
+    fn get<S: Simd, K: Kind>(&self, simd: S, index: usize) -> S::F {
+        if K::WIDE { simd.load(&self.singles[index].0) } else { simd.load_f16(&self.halves[index].0) }
+    }
 }
 
 impl<'a, K: Kind> Group<'a, K> {
@@ -163,19 +183,24 @@ impl<'a, K: Kind> Group<'a, K> {
 
     #[inline(always)]
     fn new(units: &'a Units, group: usize) -> Self {
-        let first = group * units.count;
-        let lines = &units.lines[first * Self::LINES..][..units.count * Self::LINES];
-        Self { lines, scales: &units.scales, minima: &units.minima, first, kind: std::marker::PhantomData }
-    }
-
-    #[inline(always)]
-    fn scale<S: Simd>(simd: S, scales: &Scales, index: usize) -> S::F {
-        if K::WIDE { simd.load(&scales.singles[index].0) } else { simd.load_f16(&scales.halves[index].0) }
+        let (first, count) = (group * units.count, units.count);
+        let lines = &units.lines[first * Self::LINES..][..count * Self::LINES];
+        let per_unit = if K::HALVES { 2 } else { 1 };
+        let scales = Own::new::<K>(&units.scales, first * per_unit, count * per_unit);
+        let minima = if K::MINIMA { Own::new::<K>(&units.minima, first, count) } else { Own::default() };
+        Self { lines, scales, minima, kind: std::marker::PhantomData }
     }
 
     /// Adds a unit of 32 columns.
     #[inline(always)]
-    fn add<S: Simd, const T: usize>(&self, simd: S, unit: usize, blocks: [&Block; T], sums: &mut [S::F; T]) {
+    fn add<S: Simd, const T: usize>(
+        &self,
+        simd: S,
+        unit: usize,
+        blocks: [&Block; T],
+        sums: &mut [S::F; T],
+        fetch: bool,
+    ) {
         let lines = &self.lines[unit * Self::LINES..][..Self::LINES];
         let mut products = [simd.start(Start::ZERO); T];
         for (product, block) in products.iter_mut().zip(blocks) {
@@ -185,8 +210,10 @@ impl<'a, K: Kind> Group<'a, K> {
                 (false, false) => simd.start_offset(block.from_128),
             };
         }
-        for ahead in (unit * Self::LINES..).take(Self::LINES) {
-            simd.prefetch(self.lines, ahead + PREFETCH_LINES);
+        if fetch {
+            for ahead in (unit * Self::LINES..).take(Self::LINES) {
+                simd.prefetch(self.lines, ahead + PREFETCH_LINES);
+            }
         }
         let words = words_of(blocks);
         match *lines.as_chunks::<4>().0 {
@@ -201,16 +228,12 @@ impl<'a, K: Kind> Group<'a, K> {
             }
             _ => unreachable!("a unit has four lines of nibbles or eight of bytes"),
         }
-        let scale = Self::scale(simd, self.scales, self.first + unit);
-        for t in 0..T {
-            let product = simd.scaled(products[t], blocks[t].scale, blocks[t].shift);
-            sums[t] = simd.fma(product, scale, sums[t]);
-        }
+        let scale = self.scales.get::<S, K>(simd, unit);
         if K::MINIMA {
-            let minimum = Self::scale(simd, self.minima, self.first + unit);
-            for t in 0..T {
-                sums[t] = simd.fma(minimum, simd.splat(blocks[t].scaled_sum), sums[t]);
-            }
+            let minimum = self.minima.get::<S, K>(simd, unit);
+            simd.add_scaled::<T, true>(sums, products, blocks, scale, minimum);
+        } else {
+            simd.add_scaled::<T, false>(sums, products, blocks, scale, scale);
         }
     }
 
@@ -233,10 +256,7 @@ impl<'a, K: Kind> Group<'a, K> {
             (Some(lines), _) => simd.dot_bytes::<T, 4, true>(&mut products, lines, words_of(blocks)),
             (None, _) => unreachable!("a half has four lines of bytes"),
         }
-        let scale = Self::scale(simd, self.scales, (self.first + unit) * 2 + HALF);
-        for t in 0..T {
-            let product = simd.scaled(products[t], blocks[t].scale, blocks[t].shift);
-            sums[t] = simd.fma(product, scale, sums[t]);
-        }
+        let scale = self.scales.get::<S, K>(simd, unit * 2 + HALF);
+        simd.add_scaled::<T, false>(sums, products, blocks, scale, scale);
     }
 }

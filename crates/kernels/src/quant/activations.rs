@@ -51,7 +51,7 @@ pub struct Activations {
 }
 
 thread_local! {
-    /// A row on its way into blocks.
+    /// A row on its way into blocks; what is left of the one before is written over.
     static ROW: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -91,7 +91,6 @@ impl Activations {
         if !want.values {
             return pool.for_each_row(&mut self.blocks, width.max(1), chunk, &|token, blocks| {
                 ROW.with_borrow_mut(|values| {
-                    values.clear();
                     values.resize(columns, 0.0);
                     row(token, values);
                     level.call(Quantise { values, blocks });

@@ -3,8 +3,10 @@
 
 use core::arch::asm;
 use core::arch::x86_64::*;
+use core::mem::offset_of;
 
 use super::{LANES, Line, Simd, Start, Work};
+use crate::quant::activations::Block;
 
 /// Proof that the instructions are there: made by [`found`](Self::found) alone.
 #[derive(Clone, Copy)]
@@ -131,6 +133,110 @@ unsafe fn dot_bytes_8<const FIRST: usize>(sums: &mut [__m512i; 8], lines: &[Line
             line = inout(zmm_reg) _mm512_setzero_si512() => _,
             w0 = in(reg) words[0], w1 = in(reg) words[1], w2 = in(reg) words[2], w3 = in(reg) words[3],
             w4 = in(reg) words[4], w5 = in(reg) words[5], w6 = in(reg) words[6], w7 = in(reg) words[7],
+            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
+            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
+}
+
+/// The sum of products of one token into its sum: the scale, and the minimum where there is one, come out of memory with
+/// the instruction. A compiler fetches them apart and spreads them by one that stands in the way of the products.
+macro_rules! add_scaled_token {
+    ($token:literal) => {
+        concat!(
+            "vbroadcastss {scaled:z}, dword ptr [{b",
+            $token,
+            "} + {shift_at}]\n",
+            "vfmadd231ps {scaled:z}, {p",
+            $token,
+            ":z}, dword ptr [{b",
+            $token,
+            "} + {scale_at}]{{1to16}}\n",
+            "vfmadd231ps {s",
+            $token,
+            ":z}, {scaled:z}, {scale:z}\n",
+        )
+    };
+    ($token:literal, minimum) => {
+        concat!(
+            add_scaled_token!($token),
+            "vfmadd231ps {s",
+            $token,
+            ":z}, {minimum:z}, dword ptr [{b",
+            $token,
+            "} + {sum_at}]{{1to16}}\n",
+        )
+    };
+}
+/// [`Simd::add_scaled`] for eight tokens, without minima.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn add_scaled_8(sums: &mut [__m512; 8], products: [__m512i; 8], blocks: [&Block; 8], scale: __m512) {
+    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
+    let [p0, p1, p2, p3, p4, p5, p6, p7] = products;
+    // SAFETY: the caller vouches for the processor; what is read are fields of the blocks.
+    unsafe {
+        asm!(
+            add_scaled_token!(0),
+            add_scaled_token!(1),
+            add_scaled_token!(2),
+            add_scaled_token!(3),
+            add_scaled_token!(4),
+            add_scaled_token!(5),
+            add_scaled_token!(6),
+            add_scaled_token!(7),
+            scale_at = const offset_of!(Block, scale), shift_at = const offset_of!(Block, shift),
+            scale = in(zmm_reg) scale, scaled = inout(zmm_reg) _mm512_setzero_ps() => _,
+            b0 = in(reg) blocks[0], b1 = in(reg) blocks[1], b2 = in(reg) blocks[2], b3 = in(reg) blocks[3],
+            b4 = in(reg) blocks[4], b5 = in(reg) blocks[5], b6 = in(reg) blocks[6], b7 = in(reg) blocks[7],
+            p0 = in(zmm_reg) p0, p1 = in(zmm_reg) p1, p2 = in(zmm_reg) p2, p3 = in(zmm_reg) p3,
+            p4 = in(zmm_reg) p4, p5 = in(zmm_reg) p5, p6 = in(zmm_reg) p6, p7 = in(zmm_reg) p7,
+            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
+            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
+            options(pure, readonly, nostack, preserves_flags)
+        );
+    }
+    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
+}
+
+/// [`Simd::add_scaled`] for eight tokens, with minima.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn add_scaled_with_minima_8(
+    sums: &mut [__m512; 8],
+    products: [__m512i; 8],
+    blocks: [&Block; 8],
+    scale: __m512,
+    minimum: __m512,
+) {
+    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
+    let [p0, p1, p2, p3, p4, p5, p6, p7] = products;
+    // SAFETY: the caller vouches for the processor; what is read are fields of the blocks.
+    unsafe {
+        asm!(
+            add_scaled_token!(0, minimum),
+            add_scaled_token!(1, minimum),
+            add_scaled_token!(2, minimum),
+            add_scaled_token!(3, minimum),
+            add_scaled_token!(4, minimum),
+            add_scaled_token!(5, minimum),
+            add_scaled_token!(6, minimum),
+            add_scaled_token!(7, minimum),
+            scale_at = const offset_of!(Block, scale), shift_at = const offset_of!(Block, shift),
+            sum_at = const offset_of!(Block, scaled_sum), minimum = in(zmm_reg) minimum,
+            scale = in(zmm_reg) scale, scaled = inout(zmm_reg) _mm512_setzero_ps() => _,
+            b0 = in(reg) blocks[0], b1 = in(reg) blocks[1], b2 = in(reg) blocks[2], b3 = in(reg) blocks[3],
+            b4 = in(reg) blocks[4], b5 = in(reg) blocks[5], b6 = in(reg) blocks[6], b7 = in(reg) blocks[7],
+            p0 = in(zmm_reg) p0, p1 = in(zmm_reg) p1, p2 = in(zmm_reg) p2, p3 = in(zmm_reg) p3,
+            p4 = in(zmm_reg) p4, p5 = in(zmm_reg) p5, p6 = in(zmm_reg) p6, p7 = in(zmm_reg) p7,
             s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
             s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
             options(pure, readonly, nostack, preserves_flags)
@@ -344,6 +450,29 @@ impl Simd for Avx512 {
             return unsafe { dot_bytes_8::<FIRST>(sums, lines, words) };
         }
         super::dot_bytes::<Self, T, FIRST, OFFSET>(self, sums, lines, words);
+    }
+
+    #[inline(always)]
+    fn add_scaled<const T: usize, const MINIMA: bool>(
+        self,
+        sums: &mut [Self::F; T],
+        products: [Self::I; T],
+        blocks: [&Block; T],
+        scale: Self::F,
+        minimum: Self::F,
+    ) {
+        let eight = (sums.as_mut_slice().try_into(), products.as_slice().try_into(), blocks.as_slice().try_into());
+        if let (Ok(sums), Ok(products), Ok(blocks)) = eight {
+            let (products, blocks): ([Self::I; 8], [&Block; 8]) = (products, blocks);
+            // SAFETY: `self` is proof that the processor has these instructions.
+            return unsafe {
+                match MINIMA {
+                    true => add_scaled_with_minima_8(sums, products, blocks, scale, minimum),
+                    false => add_scaled_8(sums, products, blocks, scale),
+                }
+            };
+        }
+        super::add_scaled::<Self, T, MINIMA>(self, sums, products, blocks, scale, minimum);
     }
 
     #[inline(always)]

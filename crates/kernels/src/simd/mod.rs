@@ -16,6 +16,8 @@ mod scalar;
 
 use std::sync::OnceLock;
 
+use crate::quant::activations::Block;
+
 /// Lanes of a register.
 pub(crate) const LANES: usize = 16;
 
@@ -97,6 +99,36 @@ pub(crate) trait Simd: Copy {
         words: [&[i32; 8]; T],
     ) {
         dot_bytes::<Self, T, FIRST, OFFSET>(self, sums, lines, words);
+    }
+    /// Adds sums of products, times their tokens' scales and `scale`; with `MINIMA`, the tokens' sums times `minimum` too.
+    #[inline(always)]
+    fn add_scaled<const T: usize, const MINIMA: bool>(
+        self,
+        sums: &mut [Self::F; T],
+        products: [Self::I; T],
+        blocks: [&Block; T],
+        scale: Self::F,
+        minimum: Self::F,
+    ) {
+        add_scaled::<Self, T, MINIMA>(self, sums, products, blocks, scale, minimum);
+    }
+}
+
+/// [`Simd::add_scaled`], one token after the other.
+#[inline(always)]
+fn add_scaled<S: Simd, const T: usize, const MINIMA: bool>(
+    simd: S,
+    sums: &mut [S::F; T],
+    products: [S::I; T],
+    blocks: [&Block; T],
+    scale: S::F,
+    minimum: S::F,
+) {
+    for t in 0..T {
+        sums[t] = simd.fma(simd.scaled(products[t], blocks[t].scale, blocks[t].shift), scale, sums[t]);
+        if MINIMA {
+            sums[t] = simd.fma(minimum, simd.splat(blocks[t].scaled_sum), sums[t]);
+        }
     }
 }
 
