@@ -40,30 +40,20 @@ unsafe fn enter<W: Work>(work: W) -> W::Output {
     work.run(Avx512(()))
 }
 
-/// One word of eight tokens, `$at` bytes from their pointers: each a link of a chain of its own, so that the chains'
+/// One word of some tokens, `$at` bytes from their pointers: each a link of a chain of its own, so that the chains'
 /// latency is hidden. Written as instructions, since a compiler puts the links of one chain next to each other, or
 /// fetches all words beforehand.
-macro_rules! eight_dots {
-    ($bytes:literal, $at:literal) => {
-        concat!(
-            eight_dots!(0, $bytes, $at),
-            eight_dots!(1, $bytes, $at),
-            eight_dots!(2, $bytes, $at),
-            eight_dots!(3, $bytes, $at),
-            eight_dots!(4, $bytes, $at),
-            eight_dots!(5, $bytes, $at),
-            eight_dots!(6, $bytes, $at),
-            eight_dots!(7, $bytes, $at),
-        )
-    };
-    ($token:literal, $bytes:literal, $at:literal) => {
-        concat!("vpdpbusd {s", $token, ":z}, {", $bytes, ":z}, dword ptr [{w", $token, "} + ", $at, "]{{1to16}}\n")
+macro_rules! dots {
+    ($bytes:literal, $at:literal, $($token:literal)+) => {
+        concat!($(
+            "vpdpbusd {s", $token, ":z}, {", $bytes, ":z}, dword ptr [{w", $token, "} + ", $at, "]{{1to16}}\n",
+        )+)
     };
 }
 
 /// A line of nibbles, `$line` bytes from the first, with the words `$low` and `$high` bytes from the first.
 macro_rules! nibbles_of_line {
-    ($line:literal, $low:literal, $high:literal) => {
+    ($line:literal, $low:literal, $high:literal, $($token:literal)+) => {
         concat!(
             "vmovdqa64 {low:z}, zmmword ptr [{lines} + ",
             $line,
@@ -71,179 +61,147 @@ macro_rules! nibbles_of_line {
             "vpsrlw {high:z}, {low:z}, 4\n",
             "vpandd {low:z}, {low:z}, {mask:z}\n",
             "vpandd {high:z}, {high:z}, {mask:z}\n",
-            eight_dots!("low", $low),
-            eight_dots!("high", $high),
+            dots!("low", $low, $($token)+),
+            dots!("high", $high, $($token)+),
         )
     };
 }
 
 /// A line of bytes, `$line` bytes from the first, with the words `$word` bytes from the first.
 macro_rules! bytes_of_line {
-    ($line:literal, $word:literal) => {
-        concat!("vmovdqa64 {line:z}, zmmword ptr [{lines} + ", $line, "]\n", eight_dots!("line", $word))
+    ($line:literal, $word:literal, $($token:literal)+) => {
+        concat!("vmovdqa64 {line:z}, zmmword ptr [{lines} + ", $line, "]\n", dots!("line", $word, $($token)+))
     };
 }
 
-/// [`Simd::dot_nibbles`] for eight tokens.
-///
-/// # Safety
-/// The processor has the instructions.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn dot_nibbles_8(sums: &mut [__m512i; 8], lines: &[Line; 4], words: [&[i32; 8]; 8]) {
-    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
-    let nothing = _mm512_setzero_si512();
-    // SAFETY: the caller vouches for the processor; what is read are four lines and eight words of each token.
-    unsafe {
-        asm!(
-            nibbles_of_line!(0, 0, 4),
-            nibbles_of_line!(64, 8, 12),
-            nibbles_of_line!(128, 16, 20),
-            nibbles_of_line!(192, 24, 28),
-            lines = in(reg) lines,
-            mask = in(zmm_reg) _mm512_set1_epi8(15),
-            low = inout(zmm_reg) nothing => _, high = inout(zmm_reg) nothing => _,
-            w0 = in(reg) words[0], w1 = in(reg) words[1], w2 = in(reg) words[2], w3 = in(reg) words[3],
-            w4 = in(reg) words[4], w5 = in(reg) words[5], w6 = in(reg) words[6], w7 = in(reg) words[7],
-            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
-            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
-}
-
-/// [`Simd::dot_bytes`] for eight tokens.
-///
-/// # Safety
-/// The processor has the instructions.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn dot_bytes_8<const FIRST: usize>(sums: &mut [__m512i; 8], lines: &[Line; 4], words: [&[i32; 8]; 8]) {
-    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
-    // SAFETY: the caller vouches for the processor; what is read are four lines and, since `FIRST` is 0 or 4, words of each token.
-    unsafe {
-        asm!(
-            bytes_of_line!(0, "4*{first} + 0"),
-            bytes_of_line!(64, "4*{first} + 4"),
-            bytes_of_line!(128, "4*{first} + 8"),
-            bytes_of_line!(192, "4*{first} + 12"),
-            lines = in(reg) lines,
-            first = const FIRST,
-            line = inout(zmm_reg) _mm512_setzero_si512() => _,
-            w0 = in(reg) words[0], w1 = in(reg) words[1], w2 = in(reg) words[2], w3 = in(reg) words[3],
-            w4 = in(reg) words[4], w5 = in(reg) words[5], w6 = in(reg) words[6], w7 = in(reg) words[7],
-            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
-            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
-}
-
-/// The sum of products of one token into its sum: the scale, and the minimum where there is one, come out of memory with
-/// the instruction. A compiler fetches them apart and spreads them by one that stands in the way of the products.
-macro_rules! add_scaled_token {
-    ($token:literal) => {
-        concat!(
-            "vbroadcastss {scaled:z}, dword ptr [{b",
-            $token,
-            "} + {shift_at}]\n",
-            "vfmadd231ps {scaled:z}, {p",
-            $token,
-            ":z}, dword ptr [{b",
-            $token,
-            "} + {scale_at}]{{1to16}}\n",
-            "vfmadd231ps {s",
-            $token,
-            ":z}, {scaled:z}, {scale:z}\n",
-        )
-    };
-    ($token:literal, minimum) => {
-        concat!(
-            add_scaled_token!($token),
-            "vfmadd231ps {s",
-            $token,
-            ":z}, {minimum:z}, dword ptr [{b",
-            $token,
-            "} + {sum_at}]{{1to16}}\n",
-        )
+/// The products of tokens into their sums: the scale, and the minimum where there is one, come out of memory with the
+/// instruction. A compiler fetches them apart and spreads them by one that stands in the way of the products.
+macro_rules! scaled {
+    ($($token:literal)+) => {
+        concat!($(
+            "vbroadcastss {scaled:z}, dword ptr [{w", $token, "} + {shift_at}]\n",
+            "vfmadd231ps {scaled:z}, {p", $token, ":z}, dword ptr [{w", $token, "} + {scale_at}]{{1to16}}\n",
+            "vfmadd231ps {s", $token, ":z}, {scaled:z}, {scale:z}\n",
+        )+)
     };
 }
-/// [`Simd::add_scaled`] for eight tokens, without minima.
-///
-/// # Safety
-/// The processor has the instructions.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn add_scaled_8(sums: &mut [__m512; 8], products: [__m512i; 8], blocks: [&Block; 8], scale: __m512) {
-    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
-    let [p0, p1, p2, p3, p4, p5, p6, p7] = products;
-    // SAFETY: the caller vouches for the processor; what is read are fields of the blocks.
-    unsafe {
-        asm!(
-            add_scaled_token!(0),
-            add_scaled_token!(1),
-            add_scaled_token!(2),
-            add_scaled_token!(3),
-            add_scaled_token!(4),
-            add_scaled_token!(5),
-            add_scaled_token!(6),
-            add_scaled_token!(7),
-            scale_at = const offset_of!(Block, scale), shift_at = const offset_of!(Block, shift),
-            scale = in(zmm_reg) scale, scaled = inout(zmm_reg) _mm512_setzero_ps() => _,
-            b0 = in(reg) blocks[0], b1 = in(reg) blocks[1], b2 = in(reg) blocks[2], b3 = in(reg) blocks[3],
-            b4 = in(reg) blocks[4], b5 = in(reg) blocks[5], b6 = in(reg) blocks[6], b7 = in(reg) blocks[7],
-            p0 = in(zmm_reg) p0, p1 = in(zmm_reg) p1, p2 = in(zmm_reg) p2, p3 = in(zmm_reg) p3,
-            p4 = in(zmm_reg) p4, p5 = in(zmm_reg) p5, p6 = in(zmm_reg) p6, p7 = in(zmm_reg) p7,
-            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
-            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
+
+/// See [`scaled`].
+macro_rules! minima {
+    ($($token:literal)+) => {
+        concat!($(
+            "vfmadd231ps {s", $token, ":z}, {minimum:z}, dword ptr [{w", $token, "} + {sum_at}]{{1to16}}\n",
+        )+)
+    };
 }
 
-/// [`Simd::add_scaled`] for eight tokens, with minima.
-///
-/// # Safety
-/// The processor has the instructions.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn add_scaled_with_minima_8(
-    sums: &mut [__m512; 8],
-    products: [__m512i; 8],
-    blocks: [&Block; 8],
-    scale: __m512,
-    minimum: __m512,
-) {
-    let [mut s0, mut s1, mut s2, mut s3, mut s4, mut s5, mut s6, mut s7] = *sums;
-    let [p0, p1, p2, p3, p4, p5, p6, p7] = products;
-    // SAFETY: the caller vouches for the processor; what is read are fields of the blocks.
-    unsafe {
-        asm!(
-            add_scaled_token!(0, minimum),
-            add_scaled_token!(1, minimum),
-            add_scaled_token!(2, minimum),
-            add_scaled_token!(3, minimum),
-            add_scaled_token!(4, minimum),
-            add_scaled_token!(5, minimum),
-            add_scaled_token!(6, minimum),
-            add_scaled_token!(7, minimum),
-            scale_at = const offset_of!(Block, scale), shift_at = const offset_of!(Block, shift),
-            sum_at = const offset_of!(Block, scaled_sum), minimum = in(zmm_reg) minimum,
-            scale = in(zmm_reg) scale, scaled = inout(zmm_reg) _mm512_setzero_ps() => _,
-            b0 = in(reg) blocks[0], b1 = in(reg) blocks[1], b2 = in(reg) blocks[2], b3 = in(reg) blocks[3],
-            b4 = in(reg) blocks[4], b5 = in(reg) blocks[5], b6 = in(reg) blocks[6], b7 = in(reg) blocks[7],
-            p0 = in(zmm_reg) p0, p1 = in(zmm_reg) p1, p2 = in(zmm_reg) p2, p3 = in(zmm_reg) p3,
-            p4 = in(zmm_reg) p4, p5 = in(zmm_reg) p5, p6 = in(zmm_reg) p6, p7 = in(zmm_reg) p7,
-            s0 = inout(zmm_reg) s0, s1 = inout(zmm_reg) s1, s2 = inout(zmm_reg) s2, s3 = inout(zmm_reg) s3,
-            s4 = inout(zmm_reg) s4, s5 = inout(zmm_reg) s5, s6 = inout(zmm_reg) s6, s7 = inout(zmm_reg) s7,
-            options(pure, readonly, nostack, preserves_flags)
-        );
-    }
-    *sums = [s0, s1, s2, s3, s4, s5, s6, s7];
+/// What a tile of so many tokens does for a unit of weights. Each token has a number, and names for its sum, its product
+/// and its block.
+macro_rules! tile {
+    ($tile:ident, $tokens:literal: $($t:literal $s:ident $p:ident $w:ident),+) => {
+        struct $tile;
+
+        impl $tile {
+            /// [`Simd::dot_nibbles`].
+            ///
+            /// # Safety
+            /// The processor has the instructions.
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+            unsafe fn dot_nibbles(sums: &mut [__m512i; $tokens], lines: &[Line; 4], words: [&[i32; 8]; $tokens]) {
+                let [$(mut $s),+] = *sums;
+                // SAFETY: the caller vouches for the processor; what is read are four lines and eight words of each token.
+                unsafe {
+                    asm!(
+                        nibbles_of_line!(0, 0, 4, $($t)+),
+                        nibbles_of_line!(64, 8, 12, $($t)+),
+                        nibbles_of_line!(128, 16, 20, $($t)+),
+                        nibbles_of_line!(192, 24, 28, $($t)+),
+                        lines = in(reg) lines,
+                        mask = in(zmm_reg) _mm512_set1_epi8(15),
+                        low = inout(zmm_reg) _mm512_setzero_si512() => _,
+                        high = inout(zmm_reg) _mm512_setzero_si512() => _,
+                        $($w = in(reg) words[$t], $s = inout(zmm_reg) $s,)+
+                        options(pure, readonly, nostack, preserves_flags)
+                    );
+                }
+                *sums = [$($s),+];
+            }
+
+            /// [`Simd::dot_bytes`].
+            ///
+            /// # Safety
+            /// The processor has the instructions.
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+            unsafe fn dot_bytes<const FIRST: usize>(
+                sums: &mut [__m512i; $tokens],
+                lines: &[Line; 4],
+                words: [&[i32; 8]; $tokens],
+            ) {
+                let [$(mut $s),+] = *sums;
+                // SAFETY: the caller vouches for the processor; what is read are four lines and, since `FIRST` is 0 or 4,
+                // words of each token.
+                unsafe {
+                    asm!(
+                        bytes_of_line!(0, "4*{first} + 0", $($t)+),
+                        bytes_of_line!(64, "4*{first} + 4", $($t)+),
+                        bytes_of_line!(128, "4*{first} + 8", $($t)+),
+                        bytes_of_line!(192, "4*{first} + 12", $($t)+),
+                        lines = in(reg) lines,
+                        first = const FIRST,
+                        line = inout(zmm_reg) _mm512_setzero_si512() => _,
+                        $($w = in(reg) words[$t], $s = inout(zmm_reg) $s,)+
+                        options(pure, readonly, nostack, preserves_flags)
+                    );
+                }
+                *sums = [$($s),+];
+            }
+
+            /// [`Simd::add_scaled`].
+            ///
+            /// # Safety
+            /// The processor has the instructions.
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+            unsafe fn add_scaled<const MINIMA: bool>(
+                sums: &mut [__m512; $tokens],
+                products: [__m512i; $tokens],
+                blocks: [&Block; $tokens],
+                scale: __m512,
+                minimum: __m512,
+            ) {
+                let [$(mut $s),+] = *sums;
+                let [$($p),+] = products;
+                // SAFETY: the caller vouches for the processor; what is read are fields of the blocks.
+                unsafe {
+                    asm!(
+                        scaled!($($t)+),
+                        scale_at = const offset_of!(Block, scale),
+                        shift_at = const offset_of!(Block, shift),
+                        scale = in(zmm_reg) scale,
+                        scaled = inout(zmm_reg) _mm512_setzero_ps() => _,
+                        $($w = in(reg) blocks[$t], $p = in(zmm_reg) $p, $s = inout(zmm_reg) $s,)+
+                        options(pure, readonly, nostack, preserves_flags)
+                    );
+                    if MINIMA {
+                        asm!(
+                            minima!($($t)+),
+                            sum_at = const offset_of!(Block, scaled_sum),
+                            minimum = in(zmm_reg) minimum,
+                            $($w = in(reg) blocks[$t], $s = inout(zmm_reg) $s,)+
+                            options(pure, readonly, nostack, preserves_flags)
+                        );
+                    }
+                }
+                *sums = [$($s),+];
+            }
+        }
+    };
 }
+
+tile!(Eight, 8: 0 s0 p0 w0, 1 s1 p1 w1, 2 s2 p2 w2, 3 s3 p3 w3, 4 s4 p4 w4, 5 s5 p5 w5, 6 s6 p6 w6, 7 s7 p7 w7);
+tile!(Four, 4: 0 s0 p0 w0, 1 s1 p1 w1, 2 s2 p2 w2, 3 s3 p3 w3);
 
 /// # Safety
 /// The processor has AVX.
@@ -431,9 +389,14 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn dot_nibbles<const T: usize>(self, sums: &mut [Self::I; T], lines: &[Line; 4], words: [&[i32; 8]; T]) {
-        if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
-            // SAFETY: `self` is proof that the processor has these instructions.
-            return unsafe { dot_nibbles_8(sums, lines, words) };
+        // SAFETY: `self` is proof that the processor has these instructions.
+        unsafe {
+            if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+                return Eight::dot_nibbles(sums, lines, words);
+            }
+            if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+                return Four::dot_nibbles(sums, lines, words);
+            }
         }
         super::dot_nibbles(self, sums, lines, words);
     }
@@ -445,9 +408,14 @@ impl Simd for Avx512 {
         lines: &[Line; 4],
         words: [&[i32; 8]; T],
     ) {
-        if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
-            // SAFETY: `self` is proof that the processor has these instructions.
-            return unsafe { dot_bytes_8::<FIRST>(sums, lines, words) };
+        // SAFETY: `self` is proof that the processor has these instructions.
+        unsafe {
+            if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+                return Eight::dot_bytes::<FIRST>(sums, lines, words);
+            }
+            if let (Ok(sums), Ok(words)) = (sums.as_mut_slice().try_into(), words.as_slice().try_into()) {
+                return Four::dot_bytes::<FIRST>(sums, lines, words);
+            }
         }
         super::dot_bytes::<Self, T, FIRST, OFFSET>(self, sums, lines, words);
     }
@@ -461,16 +429,19 @@ impl Simd for Avx512 {
         scale: Self::F,
         minimum: Self::F,
     ) {
-        let eight = (sums.as_mut_slice().try_into(), products.as_slice().try_into(), blocks.as_slice().try_into());
-        if let (Ok(sums), Ok(products), Ok(blocks)) = eight {
-            let (products, blocks): ([Self::I; 8], [&Block; 8]) = (products, blocks);
-            // SAFETY: `self` is proof that the processor has these instructions.
-            return unsafe {
-                match MINIMA {
-                    true => add_scaled_with_minima_8(sums, products, blocks, scale, minimum),
-                    false => add_scaled_8(sums, products, blocks, scale),
-                }
-            };
+        let (products_of, blocks_of) = (products.as_slice(), blocks.as_slice());
+        // SAFETY: `self` is proof that the processor has these instructions.
+        unsafe {
+            if let (Ok(sums), Ok(products), Ok(blocks)) =
+                (sums.as_mut_slice().try_into(), products_of.try_into(), blocks_of.try_into())
+            {
+                return Eight::add_scaled::<MINIMA>(sums, products, blocks, scale, minimum);
+            }
+            if let (Ok(sums), Ok(products), Ok(blocks)) =
+                (sums.as_mut_slice().try_into(), products_of.try_into(), blocks_of.try_into())
+            {
+                return Four::add_scaled::<MINIMA>(sums, products, blocks, scale, minimum);
+            }
         }
         super::add_scaled::<Self, T, MINIMA>(self, sums, products, blocks, scale, minimum);
     }
