@@ -33,7 +33,7 @@ impl World {
         let session = open(&folder, SessionOptions::default()).await;
         session.add_temporary("vectors", table(&vectors(ROWS, 1)));
         session.add_temporary("queries", table(&vectors(QUERIES, 2)));
-        session.sql("CREATE TABLE docs AS SELECT * FROM vectors").await.unwrap();
+        session.sql("CREATE TABLE docs AS SELECT * FROM vectors; OPTIMIZE docs").await.unwrap();
         Self { folder, session }
     }
 

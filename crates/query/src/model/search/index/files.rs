@@ -1,5 +1,6 @@
 //! Scans of some data files of a table, or of some rows of them, made from the scan of all.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::stats::Precision;
@@ -76,7 +77,12 @@ pub(in crate::model::search) fn read_rows(
     partitions: usize,
     rows: &dyn Fn(&str) -> Option<Rows>,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    let Some(files) = files_of(plan) else { return Ok(None) };
+    let Some(config) = scan_of(plan) else { return Ok(None) };
+    // A rule may have cut files into parts, for more partitions.
+    let mut seen = HashSet::new();
+    let mut files: Vec<PartitionedFile> = config.file_groups.iter().flat_map(FileGroup::iter).cloned().collect();
+    files.retain(|file| seen.insert(file.object_meta.location.clone()));
+    files.iter_mut().for_each(|file| file.range = None);
     let chosen = files.into_iter().filter_map(|file| match rows(file.object_meta.location.as_ref()) {
         Some(Rows::All) => Some(file),
         Some(Rows::Some { rows, of }) if !rows.is_empty() => {
