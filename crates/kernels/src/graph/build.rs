@@ -78,7 +78,9 @@ impl Builder {
                 }
             }
         }
-        self.shrink(node, level);
+        // To choose anew costs as much as to look for neighbours: it is left until many have come.
+        let slack = self.shape.connectivity;
+        self.shrink(node, level, slack);
         for near in chosen {
             {
                 let mut levels = lock(&self.nodes[near.node as usize]);
@@ -88,15 +90,15 @@ impl Builder {
                 }
                 neighbours.push(node);
             }
-            self.shrink(near.node, level);
+            self.shrink(near.node, level, slack);
         }
     }
 
-    /// Chooses anew among the neighbours of a vector that has too many.
-    fn shrink(&self, node: u32, level: usize) {
+    /// Chooses anew among the neighbours of a vector that has too many, by more than `slack`.
+    fn shrink(&self, node: u32, level: usize, slack: usize) {
         let most = if level == 0 { 2 * self.shape.connectivity } else { self.shape.connectivity };
         let mut levels = lock(&self.nodes[node as usize]);
-        if levels[level].len() <= most {
+        if levels[level].len() <= most + slack {
             return;
         }
         let vector = self.space.vector(node);
@@ -135,6 +137,10 @@ impl Builder {
 
     /// The graph of what was added.
     pub fn finish(self) -> Graph {
+        for (node, levels) in (0..).zip(&self.nodes) {
+            let height = lock(levels).len();
+            (0..height).for_each(|level| self.shrink(node, level, 0));
+        }
         let connectivity = self.shape.connectivity;
         let mut lowest = Vec::with_capacity(2 * connectivity * self.nodes.len());
         let (mut starts, mut higher) = (Vec::with_capacity(self.nodes.len()), Vec::new());

@@ -163,7 +163,9 @@ impl<'a> Work<'a> {
         let builder = Arc::new(builder);
         self.add(&builder, vectors.count, done).await?;
         let builder = Arc::into_inner(builder).ok_or_else(|| failed("it is still being built"))?;
-        self.store(file, Some(builder.finish()), memory).await?;
+        let graph = tokio::task::spawn_blocking(|| builder.finish()).await;
+        let graph = graph.map_err(|error| failed(&error.to_string()))?;
+        self.store(file, Some(graph), memory).await?;
         Ok(true)
     }
 
