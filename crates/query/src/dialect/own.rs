@@ -9,7 +9,6 @@ use super::security::{SecurityStatement, parse_security};
 use super::vector_index::{VectorIndexStatement, parse_vector_index};
 
 /// A statement of the lake's own grammar.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time; a box would cost more than it saves")]
 #[derive(Clone, Debug)]
 pub(crate) enum OwnStatement {
     /// `CREATE NAMESPACE [IF NOT EXISTS] n`

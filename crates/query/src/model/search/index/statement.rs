@@ -150,6 +150,9 @@ pub(crate) async fn reindex(scope: &StatementScope, name: &TableName) -> Result<
     Ok(left)
 }
 
+/// An index of a table, with the rows that it covers and all of them.
+type Listed = (TableName, VectorIndex, Definition, u64, u64);
+
 async fn show(scope: &StatementScope) -> Result<Outcome> {
     let rights = scope.rights().await?;
     let mut indexes = scope.lake().indexes().await?;
@@ -166,7 +169,7 @@ async fn show(scope: &StatementScope) -> Result<Outcome> {
         let total = table.row_count().unwrap_or_default().max(indexed);
         listed.push((name, index, definition, indexed, total));
     }
-    let text = |value: &dyn Fn(&(TableName, VectorIndex, Definition, u64, u64)) -> String| -> ArrayRef {
+    let text = |value: &dyn Fn(&Listed) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(listed.iter().map(value)))
     };
     let number = |value: &dyn Fn(u64, u64) -> u64| -> ArrayRef {
