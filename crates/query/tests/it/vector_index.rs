@@ -141,8 +141,12 @@ async fn nearly_all_of_the_exact_answer_is_found_and_little_is_read() {
     assert_eq!(figure(&by_index, "rows_searched_by_index"), ROWS as u64, "{by_index}");
     assert_eq!(figure(&by_index, "rows_fetched"), 10, "{by_index}");
     assert_eq!(figure(&by_index, "rows_compared_exactly"), 0, "{by_index}");
+    // Of the pages of its one data file, three or so, a search for one row reads one.
+    let one_row = one.replace("top_k => 10", "top_k => 1");
+    let few = analyzed(&world.session, &one_row).await;
     let whole = analyzed(&world.session, &one.replace(", distance_type", &format!("{EXACT}, distance_type"))).await;
     assert_eq!(figure(&whole, "rows_compared_exactly"), ROWS as u64, "{whole}");
+    assert!(3 * figure(&few, "bytes_scanned") < 2 * figure(&whole, "bytes_scanned"), "{few}\n{whole}");
 }
 
 /// A distance that is found by an index is the one that a scan finds, and another session of the lake finds the same.

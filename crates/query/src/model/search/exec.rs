@@ -30,7 +30,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 
-use super::index::{Chosen, GoOn, IndexUse, Rows, candidates, choose, read_rows};
+use super::index::{Chosen, GoOn, IndexUse, Rows, candidates, choose, find_pages, read_rows};
 use super::nearest::{Found, Nearest, Vectors};
 use super::node::output;
 use super::{Search, SearchNode};
@@ -323,6 +323,7 @@ impl Run {
             // Some rule has made another plan of the scan.
             return self.compared(&indexed.scan, &self.counts.exact, queries).await;
         };
+        find_pages(&named, &self.context).await?;
         let mut parts = self.compared(&named, &counts.fetched, queries).await?;
         let whole = read_rows(&indexed.scan, partitions, &|file| found.of(file).filter(|rows| !rows.are_some()))?;
         if let (Some(whole), true) = (whole, found.segments_unusable > 0) {

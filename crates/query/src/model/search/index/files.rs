@@ -7,12 +7,15 @@ use datafusion::common::stats::Precision;
 use datafusion::common::{Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use parquet::file::metadata::PageIndexPolicy;
 
 /// The data files that a plain scan reads whole; `None` for any other plan.
 pub(super) fn files_of(plan: &Arc<dyn ExecutionPlan>) -> Option<Vec<PartitionedFile>> {
@@ -91,6 +94,26 @@ pub(in crate::model::search) fn read_rows(
         Some(Rows::Some { .. }) | None => None,
     });
     read(plan, chosen.collect(), partitions, None).map(Some)
+}
+
+/// Puts where the pages of a scan's data files begin into the cache of metadata that scans look into: a scan without a filter
+/// does not read that by itself, and would read all pages for a row.
+///
+/// # Errors
+/// A file's footer cannot be read.
+pub(in crate::model::search) async fn find_pages(plan: &Arc<dyn ExecutionPlan>, context: &TaskContext) -> Result<()> {
+    let Some(config) = scan_of(plan) else { return Ok(()) };
+    let runtime = context.runtime_env();
+    let store = runtime.object_store(&config.object_store_url)?;
+    for file in config.file_groups.iter().flat_map(FileGroup::iter) {
+        DFParquetMetadata::new(&store, &file.object_meta)
+            .with_metadata_size_hint(file.metadata_size_hint)
+            .with_file_metadata_cache(Some(runtime.cache_manager.get_file_metadata_cache()))
+            .with_page_index_policy(Some(PageIndexPolicy::Optional))
+            .fetch_metadata()
+            .await?;
+    }
+    Ok(())
 }
 
 /// Rows of a data file.

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use cache::Segments;
 pub(super) use choose::{Chosen, choose};
-pub(super) use files::{Rows, read_rows};
+pub(super) use files::{Rows, find_pages, read_rows};
 pub(super) use find::{GoOn, candidates};
 pub(crate) use statement::{execute as execute_index, reindex};
 
