@@ -11,6 +11,7 @@ pub mod attention;
 pub mod distance;
 pub mod encode;
 pub mod gradient;
+pub mod graph;
 pub mod histogram;
 pub mod map;
 pub mod matmul;

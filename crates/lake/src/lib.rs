@@ -29,10 +29,10 @@ pub use catalog::{
 pub use commit_mark::CommitMark;
 pub use credential::{Key, Token, Verifier, is_verifier, random};
 pub use error::{Error, Result};
-pub use lake::{GENERATED, Lake, LakeOptions, ModelDraft, Relation, SaveMode};
+pub use lake::{GENERATED, Lake, LakeOptions, ModelDraft, Relation, SaveMode, VectorIndex};
 pub use name::{DEFAULT_NAMESPACE, ModelName, TableName};
 pub use run::{RunDetail, RunProcess, RunProgress, RunRecord, RunStatement, RunStep};
-pub use table::{At, LakeTable};
+pub use table::{At, IndexableFile, LakeTable};
 pub use types::{sql_type, with_sql_types};
 pub use write::{
     Commit, MergeClause, MergeMetrics, MergeSpec, OptimizeMetrics, OptimizeSpec, TableDefinition, VacuumReport,

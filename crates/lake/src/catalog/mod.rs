@@ -11,6 +11,7 @@
 //! pointer to nothing. `Lake::clean_orphans` removes such files.
 
 mod entries;
+mod indexes;
 mod lock;
 mod models;
 mod records;
@@ -29,6 +30,7 @@ use url::Url;
 pub use entries::{
     ExternalEntry, LineageInput, LineageRecord, ModelEntry, ModelVersion, RelationKind, RelationSummary, ViewEntry,
 };
+pub(crate) use indexes::IndexRow;
 use lock::Locks;
 pub use lock::RunLock;
 pub(crate) use models::ModelRow;
@@ -41,7 +43,7 @@ use crate::error::{Error, Result};
 use crate::storage::{READ_ONLY, Root};
 
 /// The schema version that this build writes, and the newest that it reads.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Concurrent statements of one process; a catalog statement takes microseconds.
 const CONNECTIONS_MAX: u32 = 8;
@@ -50,9 +52,10 @@ const CONNECTIONS_MAX: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The changes of the schema in order: version, description, statements. What was released once is never edited.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "catalog", include_str!("../../migrations/0001_catalog.sql")),
     (2, "security", include_str!("../../migrations/0002_security.sql")),
+    (3, "vector indexes", include_str!("../../migrations/0003_vector_indexes.sql")),
 ];
 
 /// An open catalog.

@@ -142,7 +142,7 @@ impl Catalog {
     }
 
     /// Removes exactly the row that was read: another process may have replaced it since. What was granted on it goes
-    /// with it, so that a later table of the same name is nobody's.
+    /// with it, so that a later table of the same name is nobody's; so do its indexes.
     pub(crate) async fn delete_relation(&self, row: &RelationRow) -> Result<bool> {
         let mut transaction = self.writer()?.begin().await?;
         let done =
@@ -155,6 +155,12 @@ impl Catalog {
                 .await?;
         if done.rows_affected() > 0 {
             security::forget(&mut transaction, &Securable::table(&row.name)).await?;
+            if row.kind == RelationKind::Table {
+                sqlx::query("DELETE FROM vector_indexes WHERE relation = $1")
+                    .bind(&row.location)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
         }
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)

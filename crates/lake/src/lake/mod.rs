@@ -11,12 +11,14 @@
 //! catalog.db-locks/              locks of pipelines that run
 //! tables/<namespace>.<name>-<id>/    a Delta table; <id> makes the folder unique for ever
 //! models/<namespace>.<name>/<id>/    the files of one model version
+//! indexes/<table>.<name>-<id>/       the segments of an index over vectors, one for each data file
 //! generated/<id>/                    finished answers of a statement that has not committed
 //! ```
 //!
 //! Folder names are made of the letters, digits, `_` and `-` of a checked name and an id, so no name leads out of the
 //! lake, and a dropped and remade or renamed table never meets the old one's files.
 
+mod indexes;
 mod models;
 mod orphans;
 mod records;
@@ -33,6 +35,8 @@ use parking_lot::Mutex;
 use url::Url;
 use uuid::Uuid;
 
+pub use indexes::VectorIndex;
+pub(crate) use indexes::segment_name;
 pub use models::{ModelDraft, SaveMode};
 
 use crate::catalog::{Catalog, ExternalEntry, Place, RelationKind, RelationRow, ViewEntry};

@@ -9,6 +9,7 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
+use super::indexes::INDEXES;
 use super::models::MODELS;
 use super::{GENERATED, Lake, TABLES};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Lake {
-    /// Removes folders of tables and models that no name points to, and answers of statements that never committed, that
+    /// Removes folders of tables, models and indexes that no name points to, and answers of statements that never committed, that
     /// nobody has written to for a day (or for `older_than`). Gives the folders.
     ///
     /// # Errors
@@ -26,7 +27,7 @@ impl Lake {
         self.check_writable()?;
         let store = self.object_store();
         let mut newest_ms: BTreeMap<String, i64> = BTreeMap::new();
-        for top in [TABLES, MODELS, GENERATED] {
+        for top in [TABLES, MODELS, INDEXES, GENERATED] {
             let files: Vec<_> = store.list(Some(&StorePath::from(top))).try_collect().await?;
             for file in files {
                 let parts: Vec<_> = file.location.parts().take(2).map(|part| part.as_ref().to_owned()).collect();
@@ -38,6 +39,7 @@ impl Lake {
         // Read after the listing: whatever became visible meanwhile is known.
         let mut known: BTreeSet<String> = self.catalog().table_locations().await?.into_iter().collect();
         known.extend(self.catalog().all_models().await?.into_iter().map(|entry| entry.version.path));
+        known.extend(self.catalog().indexes().await?.into_iter().map(|(_, row)| row.location));
         let age_ms = i64::try_from(older_than.unwrap_or(ORPHAN_AGE).as_millis()).unwrap_or(i64::MAX);
         let oldest_ms = self.now_ms().saturating_sub(age_ms);
         let mut removed = Vec::new();

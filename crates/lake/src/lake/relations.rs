@@ -191,12 +191,16 @@ impl Lake {
 
     /// The name first, then the files: a crash in between leaves files without a name, never a name without files.
     async fn drop_row(&self, row: RelationRow) -> Result<bool> {
+        let indexes = self.catalog().indexes_of(&row.location).await?;
         if !self.catalog().delete_relation(&row).await? {
             return Ok(false);
         }
         if row.kind == RelationKind::Table {
             let entry = self.table_entry(row)?;
             self.remove_folder(&entry.folder).await?;
+            for index in indexes {
+                self.remove_location(&index.location).await?;
+            }
         }
         Ok(true)
     }

@@ -26,6 +26,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
+use object_store::path::Path as StorePath;
 use url::Url;
 
 pub(crate) use files::total;
@@ -34,7 +35,9 @@ pub(crate) use snapshots::Snapshots;
 pub(crate) use travel::commits;
 
 use crate::error::{Error, Result};
+use crate::lake::segment_name;
 use crate::name::TableName;
+use crate::storage::store_path;
 use files::TableFiles;
 
 /// Which version of a table.
@@ -47,6 +50,17 @@ pub enum At {
     Version(u64),
     /// The newest version that was committed at or before this time, in milliseconds since the epoch.
     TimestampMs(i64),
+}
+
+/// A data file that an index may have a segment of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexableFile {
+    /// In the store of the table.
+    pub path: StorePath,
+    /// Its rows.
+    pub rows: usize,
+    /// The name of its segment in every index.
+    pub segment: String,
 }
 
 /// Prefix of the table properties that hold CHECK constraints.
@@ -155,6 +169,24 @@ impl LakeTable {
     /// The table's comment.
     pub fn comment(&self) -> Option<String> {
         self.pinned.snapshot().ok()?.metadata().description().map(ToOwned::to_owned)
+    }
+
+    /// The data files, where each can be read as it lies, so that a row is known by its place in its file; `None` where
+    /// deletion vectors or column mapping are in between.
+    ///
+    /// # Errors
+    /// Data: the log is damaged.
+    pub fn indexable_files(&self) -> Result<Option<Vec<IndexableFile>>> {
+        if !scan::is_plain(&self.pinned)? {
+            return Ok(None);
+        }
+        let folder = store_path(self.location())?;
+        let file = |file: &files::DataFile| {
+            let relative: StorePath = file.path.prefix_match(&folder)?.collect();
+            let segment = segment_name(&relative, file.size);
+            Some(IndexableFile { path: file.path.clone(), rows: file.rows?, segment })
+        };
+        Ok(Some(self.pinned.files()?.files.iter().filter_map(file).collect()))
     }
 
     /// Where its files lie.

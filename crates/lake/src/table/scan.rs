@@ -65,7 +65,7 @@ pub(super) async fn scan(
 }
 
 /// True when every file can be read as it lies.
-fn is_plain(pinned: &Pinned) -> Result<bool> {
+pub(super) fn is_plain(pinned: &Pinned) -> Result<bool> {
     let mapped = pinned.snapshot()?.metadata().configuration().get("delta.columnMapping.mode");
     Ok(pinned.files()?.plain && mapped.is_none_or(|mode| mode == "none"))
 }

@@ -1,6 +1,7 @@
 //! OPTIMIZE, VACUUM and RESTORE.
 //!
-//! VACUUM is the one place where data files and old log entries are removed; it also removes what failed writes left.
+//! VACUUM is the one place where data files and old log entries are removed; it also removes what failed writes left, and
+//! the segments of indexes whose data files are gone.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -77,7 +78,7 @@ impl Lake {
     /// # Errors
     /// Unavailable: a file cannot be removed.
     pub async fn vacuum(&self, name: &TableName, spec: VacuumSpec) -> Result<VacuumReport> {
-        let (_, base) = self.table_to_change(name).await?;
+        let (entry, base) = self.table_to_change(name).await?;
         let retention = spec.retention.unwrap_or(RETENTION);
         let retention = TimeDelta::from_std(retention)
             .map_err(|_| Error::invalid("a retention of that many hours is too long; give fewer"))?;
@@ -95,6 +96,7 @@ impl Lake {
             .map_err(|error| Error::from(error).context(format_args!("cannot vacuum table {name}")))?;
         if !spec.dry_run {
             checkpoints::cleanup_metadata(&table, None).await?;
+            self.vacuum_indexes(&entry).await?;
         }
         let mut files = metrics.files_deleted;
         files.sort_unstable();

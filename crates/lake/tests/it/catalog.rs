@@ -29,7 +29,7 @@ async fn a_newer_catalog_is_refused() {
     let error = Lake::open(LakeOptions::new(location)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(
-        error.to_string().ends_with("has schema version 42, and this lakemill knows up to 2; use a newer lakemill"),
+        error.to_string().ends_with("has schema version 42, and this lakemill knows up to 3; use a newer lakemill"),
         "{error}"
     );
 }

@@ -66,7 +66,7 @@ async fn a_catalog_from_a_newer_version() {
     pool.close().await;
     for command in [&["sql", "-c", "SELECT * FROM t"][..], &["tables"], &["models"]] {
         let out = Finished::of(&mut place.lakemill(command));
-        out.fails(2, "catalog.db' has schema version 42, and this lakemill knows up to 2; use a newer lakemill");
+        out.fails(2, "catalog.db' has schema version 42, and this lakemill knows up to 3; use a newer lakemill");
     }
 }
 

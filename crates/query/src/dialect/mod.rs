@@ -16,6 +16,7 @@ mod references;
 mod script;
 mod security;
 mod types;
+mod vector_index;
 
 pub(crate) use bind::parameter_number;
 pub(crate) use grammar::LakemillDialect;
@@ -26,3 +27,4 @@ pub(crate) use references::{
 pub(crate) use script::{Ast, Grammar, parse_error, parse_query_text, parse_script, uncapitalized};
 pub use script::{Parsed, StatementKind};
 pub(crate) use security::{Expires, GrantedOn, Privileges, Secret, SecurityStatement};
+pub(crate) use vector_index::{CreateVectorIndex, VectorIndexStatement};

@@ -6,9 +6,9 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::security::{SecurityStatement, parse_security};
+use super::vector_index::{VectorIndexStatement, parse_vector_index};
 
 /// A statement of the lake's own grammar.
-#[expect(clippy::large_enum_variant, reason = "one lives at a time; a box would cost more than it saves")]
 #[derive(Clone, Debug)]
 pub(crate) enum OwnStatement {
     /// `CREATE NAMESPACE [IF NOT EXISTS] n`
@@ -41,6 +41,8 @@ pub(crate) enum OwnStatement {
     ShowCreate { relation: ObjectName },
     /// Users, roles, privileges, tokens and the audit log.
     Security(SecurityStatement),
+    /// Indexes over vectors.
+    VectorIndex(VectorIndexStatement),
 }
 
 /// A version of a table as the text names it.
@@ -56,6 +58,9 @@ pub(crate) enum TimePoint {
 pub(crate) fn parse_own(parser: &mut Parser<'_>) -> Option<Result<OwnStatement, ParserError>> {
     if let Some(security) = parse_security(parser) {
         return Some(security.map(OwnStatement::Security));
+    }
+    if let Some(index) = parse_vector_index(parser) {
+        return Some(index.map(OwnStatement::VectorIndex));
     }
     let parse: fn(&mut Parser<'_>) -> Result<OwnStatement, ParserError> = match words(parser) {
         ["CREATE", "NAMESPACE", _] => parse_create_namespace,

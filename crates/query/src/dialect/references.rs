@@ -11,6 +11,7 @@ use sqlparser::ast::{
 
 use super::own::OwnStatement;
 use super::script::{Ast, StatementKind};
+use super::vector_index::{CreateVectorIndex, VectorIndexStatement};
 use crate::lineage::ObjectRef;
 use crate::model::ModelReference;
 
@@ -192,6 +193,10 @@ impl References {
             // CREATE TOKEN gives a row, and is no query: it is not run to see what it gives.
             OwnStatement::Security(statement) if !statement.only_shows() => StatementKind::Definition,
             OwnStatement::Use { .. } => StatementKind::Session,
+            OwnStatement::VectorIndex(VectorIndexStatement::Create(_) | VectorIndexStatement::Drop { .. }) => {
+                StatementKind::Definition
+            }
+            OwnStatement::VectorIndex(VectorIndexStatement::Rebuild { .. }) => StatementKind::Maintenance,
             OwnStatement::Optimize { .. } | OwnStatement::Vacuum { .. } | OwnStatement::Restore { .. } => {
                 StatementKind::Maintenance
             }
@@ -203,6 +208,11 @@ impl References {
             | OwnStatement::Restore { table, .. } => self.write_table(table),
             OwnStatement::DescribeHistory { table, .. } => self.read_table(table),
             OwnStatement::ShowCreate { relation } => self.read_table(relation),
+            // An index is made of its table, and changes nothing that others read.
+            OwnStatement::VectorIndex(
+                VectorIndexStatement::Create(CreateVectorIndex { table, .. })
+                | VectorIndexStatement::Rebuild { table, .. },
+            ) => self.read_table(table),
             _ => {}
         }
     }

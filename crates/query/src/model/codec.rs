@@ -83,15 +83,15 @@ impl PhysicalExtensionCodec for ModelCodec {
         let message = NodeMessage::decode(buffer).map_err(|error| damaged(&error.to_string()))?;
         let decoding = Decoding { task, codec: self, converter, models: &self.models };
         let node = message.node.ok_or_else(|| damaged("an unknown operator"))?;
-        if let (Node::Search(search), [query, base]) = (&node, inputs) {
-            return Ok(Arc::new(search.decode(Arc::clone(query), Arc::clone(base))?));
+        if let (Node::Search(search), [query, base, indexed @ ..]) = (&node, inputs) {
+            return Ok(Arc::new(search.decode(Arc::clone(query), Arc::clone(base), indexed)?));
         }
         let [input] = inputs else { return Err(damaged("an operator of models has one input")) };
         Ok(match node {
             Node::Predict(predict) => Arc::new(predict.decode(Arc::clone(input), &decoding)?),
             Node::Evaluate(evaluate) => Arc::new(evaluate.decode(Arc::clone(input), &decoding)?),
             Node::Language(language) => Arc::new(language.decode(Arc::clone(input), self.language(task), &decoding)?),
-            Node::Search(_) => return Err(damaged("a search has two inputs")),
+            Node::Search(_) => return Err(damaged("a search has two inputs or three")),
         })
     }
 

@@ -3,7 +3,8 @@
 //! - [`parse`]: the grammar; every option keeps its place in the text.
 //! - [`create`]: CREATE MODEL. [`transform`]: its TRANSFORM clause. [`statement`]: the other statements.
 //! - [`relation`]: `ML.PREDICT(..)` and its kind in FROM, planned into [`predict`], [`evaluate`], [`drift`] or stored rows.
-//! - [`language`]: language models and encoders, their relations and functions. [`search`]: VECTOR_SEARCH.
+//! - [`language`]: language models and encoders, their relations and functions. [`search`]: VECTOR_SEARCH and
+//!   its indexes.
 //! - [`codec`]: plans with models as bytes. [`unary`]: what the physical operators share.
 //!
 //! Not here: how models are fitted, measured and saved (`learn`), and where they are kept (`lake`).
@@ -46,8 +47,11 @@ use cache::AnyModel;
 pub(crate) use cache::{ScopeModels, SessionModels};
 pub use codec::ModelCodec;
 pub(crate) use language::{Resume, info_of_entry, tokens_of};
-pub(crate) use parse::{ModelReference, ModelStatement, parse_prefix, referenced_models};
+pub(crate) use parse::{
+    LocatedOption, ModelReference, ModelStatement, parse_clause as parse_options, parse_prefix, referenced_models,
+};
 pub use scorer::Scorer;
+pub(crate) use search::{Indexes, Segments, execute_index, reindex};
 pub use transform::RELATIONS as ML_RELATIONS;
 
 impl ModelStatement {

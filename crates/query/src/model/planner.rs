@@ -10,6 +10,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use futures::future::BoxFuture;
 
 use super::evaluate::{EvaluateExec, EvaluateNode};
 use super::language::{LanguageExec, LanguageNode};
@@ -31,8 +32,21 @@ impl ExtensionPlanner for ModelPlanner {
         session: &dyn Session,
         context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        if let (Some(search), [query, base]) = (node.as_any().downcast_ref::<SearchNode>(), physical) {
+            return search_exec(search, query, base, session).await.map(Some);
+        }
         plan(planner, node, logical, physical, (session, context))
     }
+}
+
+/// Boxed: whether an index is used is asked of the lake.
+fn search_exec<'a>(
+    node: &'a SearchNode,
+    query: &'a Arc<dyn ExecutionPlan>,
+    base: &'a Arc<dyn ExecutionPlan>,
+    session: &'a dyn Session,
+) -> BoxFuture<'a, Result<Arc<dyn ExecutionPlan>>> {
+    Box::pin(async move { Ok(Arc::new(SearchExec::plan(node, query, base, session).await?) as Arc<dyn ExecutionPlan>) })
 }
 
 fn plan(
@@ -42,10 +56,6 @@ fn plan(
     physical: &[Arc<dyn ExecutionPlan>],
     (session, context): (&dyn Session, &PhysicalPlanningContext),
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-    if let (Some(search), [query, base]) = (node.as_any().downcast_ref::<SearchNode>(), physical) {
-        let node = SearchExec::try_new(Arc::clone(query), Arc::clone(base), search.search().clone())?;
-        return Ok(Some(Arc::new(node)));
-    }
     let ([rows], [input]) = (logical, physical) else { return Ok(None) };
     let exprs = |exprs: &[Expr]| -> Result<Vec<Arc<dyn PhysicalExpr>>> {
         exprs.iter().map(|expr| planner.create_physical_expr(expr, rows.schema(), session, context)).collect()

@@ -49,7 +49,7 @@ pub(crate) use temporary::{Temporaries, Temporary};
 use crate::dialect::{Grammar, Parsed, parse_script};
 use crate::error::{Error, Result};
 use crate::language::{Kind, ModelInfo, Models, ModelsOptions};
-use crate::model::{Scorer, SessionModels, info_of_entry};
+use crate::model::{Scorer, Segments, SessionModels, info_of_entry};
 use crate::observer::{NoObserver, Observer};
 use crate::outcome::{Description, Executed, Outcome};
 use crate::statement;
@@ -122,6 +122,7 @@ struct SessionInner {
     prepared: RwLock<HashMap<String, Parsed>>,
     models: Arc<SessionModels>,
     language: Models,
+    segments: Segments,
     extension: Extension,
     access: Access,
     temporary: Temporaries,
@@ -152,6 +153,7 @@ impl Session {
             prepared: RwLock::default(),
             models: Arc::default(),
             language,
+            segments: Segments::default(),
             extension: Extension::default(),
             access: Access::Open,
             temporary: Temporaries::default(),
@@ -220,6 +222,7 @@ impl Session {
             prepared: RwLock::default(),
             models: Arc::clone(&self.inner().models),
             language: self.inner().language.clone(),
+            segments: self.inner().segments.clone(),
             extension,
             access,
             temporary,
@@ -443,6 +446,11 @@ impl Session {
     /// The models that were loaded so far.
     pub(crate) fn models(&self) -> &SessionModels {
         &self.inner().models
+    }
+
+    /// The segments of indexes that were loaded so far.
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.inner().segments
     }
 
     pub(crate) fn prepared(&self) -> &RwLock<HashMap<String, Parsed>> {

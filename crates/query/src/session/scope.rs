@@ -24,7 +24,7 @@ use super::{Session, Temporary, order_all};
 use crate::dialect::{Listing, Names, Parsed, RelationUse, file_name, normalized, parse_query_text};
 use crate::error::{Error, Position, Result};
 use crate::lineage::{ObjectRef, ObjectVersion};
-use crate::model::{self, Planning};
+use crate::model::{self, Indexes, Planning};
 use crate::observer::Observer;
 use crate::optimizer::Interrupt;
 
@@ -76,6 +76,7 @@ impl StatementScope {
         settings.catalog.information_schema &= in_memory;
         if !in_memory {
             settings.extensions.insert(Interrupt(Arc::clone(&observer)));
+            settings.extensions.insert(Indexes::new(session.lake(), session.segments()));
         }
         Arc::new(Self {
             session: session.clone(),

@@ -8,6 +8,7 @@ use sqlparser::ast::{Ident, ObjectName};
 use super::write::{changing, record};
 use crate::dialect::{TimePoint, normalized};
 use crate::error::{Error, Result};
+use crate::model::reindex;
 use crate::outcome::{Outcome, Summary};
 use crate::session::{StatementScope, position_of};
 
@@ -21,15 +22,20 @@ pub(super) async fn optimize(scope: &StatementScope, table: &ObjectName, zorder:
     })
     .await?;
     record(scope, &name, "table", metrics.version).await?;
+    // The commit is made: what an index lacks does not undo it.
+    let unindexed = reindex(scope, &name).await.unwrap_or_else(|error| vec![error.message().to_owned()]);
     let message = match metrics.files_removed {
         0 => format!("{name} needs no optimizing (version {})", metrics.version),
         removed => {
             format!("optimized {name}: {removed} files became {} (version {})", metrics.files_added, metrics.version)
         }
     };
-    let summary = Summary::new(message)
+    let mut summary = Summary::new(message)
         .with_detail("files_added", metrics.files_added)
         .with_detail("files_removed", metrics.files_removed);
+    for index in unindexed {
+        summary = summary.with_detail("vector_index", index);
+    }
     Ok(Outcome::Done(summary))
 }
 

@@ -117,6 +117,7 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         OwnStatement::ShowSettings { like } => Box::pin(variables::show_like(scope, like)),
         OwnStatement::ShowCreate { relation } => Box::pin(show::create(scope, relation)),
         OwnStatement::Security(statement) => security::execute(scope, statement),
+        OwnStatement::VectorIndex(statement) => Box::pin(model::execute_index(scope, statement)),
     }
 }
 

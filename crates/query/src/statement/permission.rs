@@ -16,7 +16,7 @@ use sqlparser::ast::{
 
 use super::data_change;
 use super::update::target_name;
-use crate::dialect::{Ast, GrantedOn, OwnStatement, SecurityStatement, normalized};
+use crate::dialect::{Ast, GrantedOn, OwnStatement, SecurityStatement, VectorIndexStatement, normalized};
 use crate::error::{Error, Position, Result};
 use crate::model::ModelStatement;
 use crate::session::{Need, StatementScope, position_of};
@@ -66,6 +66,12 @@ async fn own(scope: &StatementScope, statement: &OwnStatement) -> Result<()> {
         OwnStatement::DescribeLineage { kind, object } => lineage(scope, kind.as_deref(), object).await,
         OwnStatement::ShowRuns { .. } | OwnStatement::DescribeRun { .. } => scope.permit_admin("watch pipelines").await,
         OwnStatement::Security(statement) => security(scope, statement).await,
+        OwnStatement::VectorIndex(statement) => match statement {
+            VectorIndexStatement::Create(create) => owned_table(scope, &create.table, false).await,
+            VectorIndexStatement::Drop { table, if_exists, .. }
+            | VectorIndexStatement::Rebuild { table, if_exists, .. } => owned_table(scope, table, *if_exists).await,
+            VectorIndexStatement::Show => Ok(()),
+        },
         // What is listed is what the user may know of.
         OwnStatement::Use { .. }
         | OwnStatement::ShowNamespaces

@@ -12,3 +12,4 @@ mod join_order;
 mod language;
 mod models;
 mod security;
+mod vector_index;

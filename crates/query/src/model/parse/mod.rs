@@ -20,7 +20,7 @@ use crate::dialect::LakemillDialect;
 
 pub(crate) use create::{CreateModel, TransformText};
 pub(crate) use option::place;
-pub(crate) use option::{LocatedOption, option_value};
+pub(crate) use option::{LocatedOption, option_value, parse_clause};
 use reference::parse_model;
 pub(crate) use reference::{ModelReference, parse_prefix, query_of, referenced_models};
 
@@ -64,7 +64,7 @@ pub(crate) fn parse_statement(parser: &mut Parser<'_>) -> Result<Option<ModelSta
         ["EXPORT", "MODEL", ..] => {
             skip(parser, 1);
             let model = parse_model(parser)?;
-            let options = option::parse_clause(parser)?;
+            let options = parse_clause(parser)?;
             Ok(Some(ModelStatement::Export { model, options: options.unwrap_or_default() }))
         }
         _ => Ok(None),

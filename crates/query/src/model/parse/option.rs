@@ -20,7 +20,7 @@ pub(crate) struct LocatedOption {
 }
 
 /// Reads the clause if it is there.
-pub(super) fn parse_clause(parser: &mut Parser<'_>) -> Result<Option<Vec<LocatedOption>>, ParserError> {
+pub(crate) fn parse_clause(parser: &mut Parser<'_>) -> Result<Option<Vec<LocatedOption>>, ParserError> {
     if !parser.parse_keyword(Keyword::OPTIONS) {
         return Ok(None);
     }

@@ -2,6 +2,9 @@
 //!
 //! The query's rows are gathered first; the partitions of the base are then read at once, each with its own nearest rows, and
 //! put together in one partition, in the order of the query's rows and of the distance.
+//!
+//! With an index there is a third input: the scan of the data files that have a segment. It is never run as it is; when the
+//! segments have been searched, a scan of the rows that they named is made of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +12,16 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StructArray, UInt64Array};
 use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
 use arrow::datatypes::{Fields, SchemaRef};
+use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
@@ -24,9 +30,10 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 
-use super::Search;
+use super::index::{Chosen, GoOn, IndexUse, Rows, candidates, choose, find_pages, read_rows};
 use super::nearest::{Found, Nearest, Vectors};
 use super::node::output;
+use super::{Search, SearchNode};
 use crate::Error;
 use crate::observer::Observer;
 use crate::optimizer::Interrupt;
@@ -35,10 +42,20 @@ use crate::optimizer::Interrupt;
 #[derive(Clone, Debug)]
 pub(crate) struct SearchExec {
     query: Arc<dyn ExecutionPlan>,
+    /// What is compared row by row.
     base: Arc<dyn ExecutionPlan>,
+    /// What is searched by an index.
+    indexed: Option<Indexed>,
     search: Search,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+}
+
+/// An index, and the scan of the data files that it covers.
+#[derive(Clone, Debug)]
+struct Indexed {
+    index: Arc<IndexUse>,
+    scan: Arc<dyn ExecutionPlan>,
 }
 
 impl SearchExec {
@@ -58,15 +75,56 @@ impl SearchExec {
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Ok(Self { query, base, search, properties: Arc::new(properties), metrics: ExecutionPlanMetricsSet::new() })
+        let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
+        Ok(Self { query, base, indexed: None, search, properties, metrics })
+    }
+
+    /// The search that a node means, by an index where there is one.
+    ///
+    /// # Errors
+    /// The lake's, asked for its indexes.
+    pub(crate) async fn plan(
+        node: &SearchNode,
+        query: &Arc<dyn ExecutionPlan>,
+        base: &Arc<dyn ExecutionPlan>,
+        session: &dyn Session,
+    ) -> Result<Self> {
+        let (query, search) = (Arc::clone(query), node.search().clone());
+        match choose(node, base, session).await? {
+            None => Self::try_new(query, Arc::clone(base), search),
+            Some(Chosen { index, rest, indexed }) => {
+                Self::try_new(query, rest, search)?.with_index(Arc::new(index), indexed)
+            }
+        }
+    }
+
+    fn with_index(mut self, index: Arc<IndexUse>, scan: Arc<dyn ExecutionPlan>) -> Result<Self> {
+        if scan.schema().fields() != self.base.schema().fields() {
+            return internal_err!("the inputs of a search have different columns");
+        }
+        self.indexed = Some(Indexed { index, scan });
+        Ok(self)
     }
 }
 
 impl DisplayAs for SearchExec {
     fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match kind {
-            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, "SearchExec: {}", self.search),
-            DisplayFormatType::TreeRender => writeln!(f, "{}", self.search),
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(f, "SearchExec: {}", self.search)?,
+            DisplayFormatType::TreeRender => writeln!(f, "{}", self.search)?,
+        }
+        let Some(Indexed { index, .. }) = &self.indexed else { return Ok(()) };
+        let (by_index, exact) = (index.segments.len(), index.files_exact);
+        match kind {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => write!(
+                f,
+                ", index={}, ef_search={}, by_index={by_index} files of {} rows, exact={exact} files of {} rows",
+                index.name,
+                index.breadth,
+                index.rows(),
+                index.rows_exact
+            ),
+            DisplayFormatType::TreeRender => writeln!(f, "index={}", index.name),
         }
     }
 }
@@ -81,7 +139,9 @@ impl ExecutionPlan for SearchExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.query, &self.base]
+        let mut children = vec![&self.query, &self.base];
+        children.extend(self.indexed.as_ref().map(|indexed| &indexed.scan));
+        children
     }
 
     fn apply_expressions(
@@ -92,11 +152,16 @@ impl ExecutionPlan for SearchExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        InputDistributionRequirements::new(vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution])
+        let mut required = vec![Distribution::SinglePartition, Distribution::UnspecifiedDistribution];
+        required.extend(self.indexed.as_ref().map(|_| Distribution::UnspecifiedDistribution));
+        InputDistributionRequirements::new(required)
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false, true]
+        // The scan of what is indexed is not run as it is: parts of files would be of no use.
+        let mut benefits = vec![false, true];
+        benefits.extend(self.indexed.as_ref().map(|_| false));
+        benefits
     }
 
     fn replace_children(
@@ -104,9 +169,17 @@ impl ExecutionPlan for SearchExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match <[Arc<dyn ExecutionPlan>; 2]>::try_from(children) {
-            Ok([query, base]) => Ok(Arc::new(Self::try_new(query, base, self.search.clone())?)),
-            Err(_) => internal_err!("SearchExec has two children"),
+        let mut children = children.into_iter();
+        let (Some(query), Some(base), scan, None) =
+            (children.next(), children.next(), children.next(), children.next())
+        else {
+            return internal_err!("SearchExec has two children or three");
+        };
+        let node = Self::try_new(query, base, self.search.clone())?;
+        match (&self.indexed, scan) {
+            (None, None) => Ok(Arc::new(node)),
+            (Some(Indexed { index, .. }), Some(scan)) => Ok(Arc::new(node.with_index(Arc::clone(index), scan)?)),
+            _ => internal_err!("SearchExec has a third child where it has an index"),
         }
     }
 
@@ -125,8 +198,10 @@ impl ExecutionPlan for SearchExec {
         let run = Run {
             query: Arc::clone(&self.query),
             base: Arc::clone(&self.base),
+            indexed: self.indexed.clone(),
             search: self.search.clone(),
             schema: self.schema(),
+            counts: Counts::new(&self.metrics, self.indexed.is_some()),
             observer: context.session_config().options().extensions.get::<Interrupt>().map(|ask| Arc::clone(&ask.0)),
             context,
         };
@@ -136,16 +211,51 @@ impl ExecutionPlan for SearchExec {
     }
 }
 
+/// What EXPLAIN ANALYZE tells of a search.
+#[derive(Clone)]
+struct Counts {
+    /// Rows that were compared one by one.
+    exact: Count,
+    index: Option<IndexCounts>,
+}
+
+#[derive(Clone)]
+struct IndexCounts {
+    /// Rows of the segments that were searched.
+    searched: Count,
+    /// Rows that were read because a segment named them.
+    fetched: Count,
+    /// Segments that could not be used.
+    unusable: Count,
+}
+
+impl Counts {
+    fn new(metrics: &ExecutionPlanMetricsSet, has_index: bool) -> Self {
+        let count = |name| MetricBuilder::new(metrics).counter(name, 0);
+        let index = || IndexCounts {
+            searched: count("rows_searched_by_index"),
+            fetched: count("rows_fetched"),
+            unusable: count("segments_unusable"),
+        };
+        Self { exact: count("rows_compared_exactly"), index: has_index.then(index) }
+    }
+}
+
 /// A search at work.
 #[derive(Clone)]
 struct Run {
     query: Arc<dyn ExecutionPlan>,
     base: Arc<dyn ExecutionPlan>,
+    indexed: Option<Indexed>,
     search: Search,
     schema: SchemaRef,
+    counts: Counts,
     observer: Option<Arc<dyn Observer>>,
     context: Arc<TaskContext>,
 }
+
+/// What a partition has: its nearest rows, and the memory that they take.
+type Part = (Nearest, MemoryReservation);
 
 impl Run {
     async fn run(self) -> Result<RecordBatch> {
@@ -159,34 +269,75 @@ impl Run {
         let queries = concat_batches(&self.query.schema(), &batches)?;
         let vectors = Vectors::new(queries.column(self.search.query_column), "the query").map_err(external)?;
         let vectors = Arc::new(vectors);
+        let mut parts = self.compared(&self.base, &self.counts.exact, &vectors).await?;
+        if let Some(indexed) = &self.indexed {
+            parts.extend(self.by_index(indexed, &vectors).await?);
+        }
+        let (nearest, _reserved): (Vec<Nearest>, Vec<MemoryReservation>) = parts.into_iter().unzip();
+        let (found, kept) = Nearest::merge(nearest, self.search.top_k);
+        self.rows(&queries, &found, &kept)
+    }
+
+    /// The nearest rows of each partition of a plan, all of whose rows are compared.
+    async fn compared(
+        &self,
+        plan: &Arc<dyn ExecutionPlan>,
+        count: &Count,
+        queries: &Arc<Vectors>,
+    ) -> Result<Vec<Part>> {
         let mut tasks = JoinSet::new();
-        for partition in 0..self.base.output_partitioning().partition_count() {
-            tasks.spawn(self.clone().partition(partition, Arc::clone(&vectors)));
+        for partition in 0..plan.output_partitioning().partition_count() {
+            let rows = plan.execute(partition, Arc::clone(&self.context))?;
+            let work = self.clone().partition(rows, count.clone(), Arc::clone(queries));
+            tasks.spawn(async move { work.await.map(|part| (partition, part)) });
         }
         let mut parts = Vec::new();
         while let Some(done) = tasks.join_next().await {
             parts.push(done.map_err(|error| external(Error::internal(format!("a search failed: {error}"))))??);
         }
-        parts.sort_by_key(|(partition, ..)| *partition);
-        let (nearest, _reserved): (Vec<Nearest>, Vec<MemoryReservation>) =
-            parts.into_iter().map(|(_, nearest, memory)| (nearest, memory)).unzip();
-        let (found, kept) = Nearest::merge(nearest, self.search.top_k);
-        self.rows(&queries, &found, &kept)
+        parts.sort_by_key(|(partition, _)| *partition);
+        Ok(parts.into_iter().map(|(_, part)| part).collect())
     }
 
-    async fn partition(self, partition: usize, queries: Arc<Vectors>) -> Result<(usize, Nearest, MemoryReservation)> {
+    async fn partition(self, mut rows: SendableRecordBatchStream, count: Count, queries: Arc<Vectors>) -> Result<Part> {
         let memory = self.memory();
         let mut nearest = Nearest::new(queries, self.search.clone());
-        let mut rows = self.base.execute(partition, Arc::clone(&self.context))?;
-        let go_on = || match &self.observer {
-            Some(observer) if observer.is_cancelled() => Err(Error::cancelled()),
-            _ => Ok(()),
-        };
+        let go_on = self.go_on();
         while let Some(batch) = rows.next().await.transpose()? {
-            nearest.add(&batch, &go_on).map_err(external)?;
+            count.add(batch.num_rows());
+            nearest.add(&batch, go_on.as_ref()).map_err(external)?;
             memory.try_resize(nearest.memory_bytes())?;
         }
-        Ok((partition, nearest, memory))
+        Ok((nearest, memory))
+    }
+
+    /// The nearest rows of those that the segments of an index name.
+    async fn by_index(&self, indexed: &Indexed, queries: &Arc<Vectors>) -> Result<Vec<Part>> {
+        let Some(counts) = &self.counts.index else { return internal_err!("a search by an index counts its rows") };
+        let found = candidates(&indexed.index, &self.search, queries, &self.context, &self.go_on()).await?;
+        counts.searched.add(found.rows_searched);
+        counts.unusable.add(found.segments_unusable);
+        let partitions = self.context.session_config().target_partitions();
+        let named = read_rows(&indexed.scan, partitions, &|file| found.of(file).filter(Rows::are_some))?;
+        let Some(named) = named else {
+            // Some rule has made another plan of the scan.
+            return self.compared(&indexed.scan, &self.counts.exact, queries).await;
+        };
+        find_pages(&named, &self.context).await?;
+        let mut parts = self.compared(&named, &counts.fetched, queries).await?;
+        let whole = read_rows(&indexed.scan, partitions, &|file| found.of(file).filter(|rows| !rows.are_some()))?;
+        if let (Some(whole), true) = (whole, found.segments_unusable > 0) {
+            parts.extend(self.compared(&whole, &self.counts.exact, queries).await?);
+        }
+        Ok(parts)
+    }
+
+    fn go_on(&self) -> GoOn {
+        let observer = self.observer.clone();
+        Arc::new(move || match &observer {
+            Some(observer) if observer.is_cancelled() => Err(Error::cancelled()),
+            _ => Ok(()),
+        })
     }
 
     fn memory(&self) -> MemoryReservation {
@@ -224,19 +375,36 @@ pub(crate) struct SearchMessage {
     /// A `Search` as JSON.
     #[prost(string, tag = "1")]
     search: String,
+    /// An `IndexUse` as JSON.
+    #[prost(string, optional, tag = "2")]
+    index: Option<String>,
 }
 
 impl SearchMessage {
     /// A node as a message.
     pub(crate) fn of(node: &SearchExec) -> Result<Self> {
         let search = serde_json::to_string(&node.search).map_err(|error| damaged(&error.to_string()))?;
-        Ok(Self { search })
+        let index = node.indexed.as_ref().map(|indexed| serde_json::to_string(indexed.index.as_ref())).transpose();
+        Ok(Self { search, index: index.map_err(|error| damaged(&error.to_string()))? })
     }
 
     /// The node above its inputs.
-    pub(crate) fn decode(&self, query: Arc<dyn ExecutionPlan>, base: Arc<dyn ExecutionPlan>) -> Result<SearchExec> {
+    pub(crate) fn decode(
+        &self,
+        query: Arc<dyn ExecutionPlan>,
+        base: Arc<dyn ExecutionPlan>,
+        indexed: &[Arc<dyn ExecutionPlan>],
+    ) -> Result<SearchExec> {
         let search = serde_json::from_str(&self.search).map_err(|error| damaged(&error.to_string()))?;
-        SearchExec::try_new(query, base, search)
+        let node = SearchExec::try_new(query, base, search)?;
+        match (&self.index, indexed) {
+            (None, []) => Ok(node),
+            (Some(index), [scan]) => {
+                let index: IndexUse = serde_json::from_str(index).map_err(|error| damaged(&error.to_string()))?;
+                node.with_index(Arc::new(index), Arc::clone(scan))
+            }
+            _ => Err(damaged("a search has a third input where it has an index")),
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Vectors {
         Ok(vectors)
     }
 
-    fn get(&self, row: usize) -> Option<&[f32]> {
+    pub(super) fn get(&self, row: usize) -> Option<&[f32]> {
         let start = self.starts[row]?;
         self.values.values().get(start..start + self.width)
     }
@@ -70,6 +70,28 @@ impl Vectors {
     pub(super) fn rows(&self) -> usize {
         self.starts.len()
     }
+
+    /// Elements of a vector; 0 where no row has one.
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The length of a row's vector.
+    pub(super) fn norm(&self, row: usize) -> f32 {
+        self.norms[row]
+    }
+
+    /// Whether every element is a number.
+    pub(super) fn are_finite(&self) -> bool {
+        (0..self.rows()).all(|row| self.get(row).is_none_or(|vector| vector.iter().all(|element| element.is_finite())))
+    }
+}
+
+/// Vectors of two models cannot be compared.
+pub(super) fn other_length(query: usize, base: usize) -> Error {
+    Error::invalid(format!(
+        "the vectors of the query have {query} elements, and those of the base {base}; both must come of one model"
+    ))
 }
 
 /// A row of the base that may be among the nearest.
@@ -129,10 +151,7 @@ impl Nearest {
             return Ok(());
         }
         if vectors.width != self.queries.width {
-            return Err(Error::invalid(format!(
-                "the vectors of the query have {} elements, and those of the base {}; both must come of one model",
-                self.queries.width, vectors.width
-            )));
+            return Err(other_length(self.queries.width, vectors.width));
         }
         let batch_place = self.kept.len();
         self.kept.push((batch.slice(0, 0), 0));
@@ -271,7 +290,14 @@ mod tests {
         let vector = |seed: u64| (0..width).map(|lane| value(seed * 31 + lane)).collect::<Vec<f32>>();
         let queries: Vec<Option<Vec<f32>>> = (0..4).map(|query| (query != 2).then(|| vector(1000 + query))).collect();
         let base: Vec<Option<Vec<f32>>> = (0..200).map(|row| (row % 17 != 3).then(|| vector(row))).collect();
-        let search = Search { base_column: 1, query_column: 0, top_k: 7, distance: Distance::Euclidean };
+        let search = Search {
+            base_column: 1,
+            query_column: 0,
+            top_k: 7,
+            distance: Distance::Euclidean,
+            brute_force: false,
+            breadth: None,
+        };
         let wanted = Arc::new(Vectors::new(&column(&queries), "the query").unwrap());
         let parts = base.chunks(100).enumerate().map(|(part, rows)| {
             let mut nearest = Nearest::new(Arc::clone(&wanted), search.clone());

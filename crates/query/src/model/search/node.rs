@@ -36,6 +36,11 @@ impl SearchNode {
         Ok(Self { query, base, search, schema: Arc::new(schema) })
     }
 
+    /// The rows that are searched.
+    pub(super) fn base(&self) -> &LogicalPlan {
+        &self.base
+    }
+
     /// What is searched.
     pub(crate) fn search(&self) -> &Search {
         &self.search
@@ -50,7 +55,11 @@ impl PartialOrd for SearchNode {
 
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "top_k={}, distance_type={}", self.top_k, self.distance.as_str())
+        write!(f, "top_k={}, distance_type={}", self.top_k, self.distance.as_str())?;
+        if self.brute_force {
+            f.write_str(", use_brute_force")?;
+        }
+        Ok(())
     }
 }
 

@@ -7,9 +7,11 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use lakemill_base::unknown;
 use lakemill_lake::sql_type;
 use lakemill_learn::OptionValue;
+use serde_json::Value;
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, Query, Spanned, TableFactor};
 use std::sync::Arc;
 
+use super::index::EF_SEARCH_MAX;
 use super::{Distance, Search, SearchNode};
 use crate::model::parse::{option_value, query_of};
 use crate::model::relation::{complete, relation};
@@ -18,10 +20,13 @@ use crate::{Error, Result};
 
 const FUNCTION: &str = "VECTOR_SEARCH";
 const USAGE: &str = "VECTOR_SEARCH(TABLE base, 'column', TABLE q | (query) [, top_k => 10] [, distance_type => 'COSINE'] \
-                     [, query_column_to_search => 'column'])";
+                     [, query_column_to_search => 'column'] [, options => '{..}'])";
 
 /// What may be given by name.
-const NAMED: [&str; 3] = ["top_k", "distance_type", "query_column_to_search"];
+const NAMED: [&str; 4] = ["top_k", "distance_type", "query_column_to_search", "options"];
+
+/// What `options` may have, as JSON.
+const OPTIONS: [&str; 2] = ["use_brute_force", "ef_search"];
 
 /// BigQuery's default.
 const TOP_K: usize = 10;
@@ -69,6 +74,8 @@ struct Arguments {
     query_column: Option<String>,
     top_k: Option<usize>,
     distance: Option<Distance>,
+    brute_force: bool,
+    breadth: Option<usize>,
 }
 
 impl Arguments {
@@ -105,12 +112,45 @@ impl Arguments {
             },
             "distance_type" => {
                 let written = text("distance_type", expr)?;
-                let known = Distance::ALL.into_iter().find(|known| known.as_str().eq_ignore_ascii_case(&written));
-                let names = Distance::ALL.map(Distance::as_str);
-                self.distance = Some(known.ok_or_else(|| Error::invalid(unknown("distance_type", &written, names)))?);
+                self.distance = Some(Distance::parse(&written)?);
             }
             "query_column_to_search" => self.query_column = Some(text(name, expr)?),
+            "options" => self.set_options(&text(name, expr)?)?,
             other => return Err(Error::invalid(unknown("argument", other, NAMED))),
+        }
+        Ok(())
+    }
+}
+
+impl Arguments {
+    /// What is written as JSON, as BigQuery has it.
+    fn set_options(&mut self, text: &str) -> Result<()> {
+        let options: serde_json::Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+            Error::invalid(format!(
+                "options is a JSON object such as '{{\"use_brute_force\": true}}', not '{text}': {error}"
+            ))
+        })?;
+        for (name, value) in &options {
+            match (name.as_str(), value) {
+                ("use_brute_force", Value::Bool(value)) => self.brute_force = *value,
+                ("use_brute_force", other) => {
+                    return Err(Error::invalid(format!("option 'use_brute_force' is true or false, not {other}")));
+                }
+                ("ef_search", value) => match value.as_i64() {
+                    Some(value @ 1..=EF_SEARCH_MAX) => self.breadth = usize::try_from(value).ok(),
+                    _ => {
+                        return Err(Error::invalid(format!(
+                            "option 'ef_search' is a whole number from 1 to {EF_SEARCH_MAX}, not {value}"
+                        )));
+                    }
+                },
+                (other, _) => return Err(Error::invalid(unknown("option", other, OPTIONS))),
+            }
+        }
+        if self.brute_force && self.breadth.is_some() {
+            return Err(Error::invalid(
+                "option 'ef_search' is for a search by an index, and 'use_brute_force' is for one without",
+            ));
         }
         Ok(())
     }
@@ -145,6 +185,8 @@ fn plan(args: Vec<FunctionArg>, context: &mut dyn RelationPlannerContext) -> Res
         query_column,
         top_k: arguments.top_k.unwrap_or(TOP_K),
         distance: arguments.distance.unwrap_or(Distance::Euclidean),
+        brute_force: arguments.brute_force,
+        breadth: arguments.breadth,
     };
     let node = SearchNode::new(query, base, search)?;
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
@@ -182,7 +224,7 @@ fn query_vectors(name: &str, schema: &DFSchema) -> Result<usize> {
     }
 }
 
-fn is_vector(kind: &DataType) -> bool {
+pub(super) fn is_vector(kind: &DataType) -> bool {
     match kind {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             item.data_type().is_numeric()
