@@ -13,17 +13,18 @@ use super::indexes::INDEXES;
 use super::models::MODELS;
 use super::{GENERATED, Lake, TABLES};
 use crate::error::{Error, Result};
+use crate::write::VacuumSpec;
 
 /// A folder of another process that is about to become visible is younger than this.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Lake {
     /// Removes folders of tables, models and indexes that no name points to, and answers of statements that never committed, that
-    /// nobody has written to for a day (or for `older_than`). Gives the folders.
+    /// nobody has written to for a day (or for the spec's retention). Gives the folders, which a dry run only finds.
     ///
     /// # Errors
     /// Unavailable: a file cannot be removed.
-    pub async fn clean_orphans(&self, older_than: Option<Duration>) -> Result<Vec<String>> {
+    pub async fn clean_orphans(&self, spec: VacuumSpec) -> Result<Vec<String>> {
         self.check_writable()?;
         let store = self.object_store();
         let mut newest_ms: BTreeMap<String, i64> = BTreeMap::new();
@@ -40,12 +41,14 @@ impl Lake {
         let mut known: BTreeSet<String> = self.catalog().table_locations().await?.into_iter().collect();
         known.extend(self.catalog().all_models().await?.into_iter().map(|entry| entry.version.path));
         known.extend(self.catalog().indexes().await?.into_iter().map(|(_, row)| row.location));
-        let age_ms = i64::try_from(older_than.unwrap_or(ORPHAN_AGE).as_millis()).unwrap_or(i64::MAX);
+        let age_ms = i64::try_from(spec.retention.unwrap_or(ORPHAN_AGE).as_millis()).unwrap_or(i64::MAX);
         let oldest_ms = self.now_ms().saturating_sub(age_ms);
         let mut removed = Vec::new();
         for (folder, newest_ms) in newest_ms {
             if !known.contains(&folder) && newest_ms <= oldest_ms {
-                self.remove_location(&folder).await?;
+                if !spec.dry_run {
+                    self.remove_location(&folder).await?;
+                }
                 removed.push(folder);
             }
         }

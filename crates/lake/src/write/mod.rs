@@ -166,10 +166,10 @@ pub struct OptimizeMetrics {
     pub files_removed: u64,
 }
 
-/// `VACUUM t [RETAIN n HOURS] [DRY RUN]`.
+/// `VACUUM [t] [RETAIN n HOURS] [DRY RUN]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct VacuumSpec {
-    /// Files of versions younger than this stay; 7 days by default.
+    /// Files of versions younger than this stay, 7 days by default; of the whole lake, files younger than this, a day by default.
     pub retention: Option<Duration>,
     /// Only tells which files would go.
     pub dry_run: bool,

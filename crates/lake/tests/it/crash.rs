@@ -37,9 +37,16 @@ async fn a_table_without_a_name_is_cleaned() {
     lake.create("t", "SELECT 1 AS id").await;
     let orphan = lake.folder.path().join("lake/tables/main.u-0197");
     std::fs::create_dir_all(orphan.join("_delta_log")).unwrap();
-    std::fs::write(orphan.join("_delta_log/00000000000000000000.json"), b"{}").unwrap();
-    assert!(lake.lake.clean_orphans(None).await.unwrap().is_empty(), "too young");
-    assert_eq!(lake.lake.clean_orphans(Some(Duration::ZERO)).await.unwrap(), ["tables/main.u-0197"]);
+    let log = orphan.join("_delta_log/00000000000000000000.json");
+    std::fs::write(&log, b"{}").unwrap();
+    assert!(lake.lake.clean_orphans(VacuumSpec::default()).await.unwrap().is_empty(), "too young");
+    let log = std::fs::File::options().write(true).open(log).unwrap();
+    let written = log.metadata().unwrap().modified().unwrap();
+    log.set_modified(written - Duration::from_secs(25 * 3600)).unwrap();
+    let dry_run = VacuumSpec { retention: None, dry_run: true };
+    assert_eq!(lake.lake.clean_orphans(dry_run).await.unwrap(), ["tables/main.u-0197"]);
+    assert!(orphan.exists(), "a dry run removes nothing");
+    assert_eq!(lake.lake.clean_orphans(VacuumSpec::default()).await.unwrap(), ["tables/main.u-0197"]);
     assert!(!orphan.exists());
     assert_eq!(lake.table("t", At::Latest).await.row_count(), Some(1));
 }

@@ -21,6 +21,8 @@ pub(crate) enum OwnStatement {
     Optimize { table: ObjectName, zorder: Vec<Ident> },
     /// `VACUUM t [RETAIN n HOURS] [DRY RUN]`
     Vacuum { table: ObjectName, retain_hours: Option<f64>, dry_run: bool },
+    /// `VACUUM [DRY RUN]`: what nothing in the lake points to
+    VacuumLake { dry_run: bool },
     /// `RESTORE [TABLE] t TO {VERSION | TIMESTAMP} AS OF x`
     Restore { table: ObjectName, to: TimePoint },
     /// `DESCRIBE HISTORY t [LIMIT n]`
@@ -156,6 +158,18 @@ fn parse_optimize(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> 
 
 fn parse_vacuum(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
     skip(parser, 1);
+    let of_lake = match &parser.peek_token_ref().token {
+        Token::EOF | Token::SemiColon => true,
+        Token::Word(word) => {
+            word.quote_style.is_none()
+                && word.value.eq_ignore_ascii_case("DRY")
+                && matches!(&parser.peek_nth_token_ref(1).token, Token::Word(next) if next.value.eq_ignore_ascii_case("RUN"))
+        }
+        _ => false,
+    };
+    if of_lake {
+        return Ok(OwnStatement::VacuumLake { dry_run: parse_dry_run(parser)? });
+    }
     let _ = parser.parse_keyword(Keyword::TABLE);
     let table = parser.parse_object_name(false)?;
     let mut retain_hours = None;
@@ -171,11 +185,15 @@ fn parse_vacuum(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {
             return parser.expected("HOURS", parser.peek_token());
         }
     }
+    Ok(OwnStatement::Vacuum { table, retain_hours, dry_run: parse_dry_run(parser)? })
+}
+
+fn parse_dry_run(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
     let dry_run = parse_word(parser, "DRY");
     if dry_run && !parse_word(parser, "RUN") {
         return parser.expected("RUN", parser.peek_token());
     }
-    Ok(OwnStatement::Vacuum { table, retain_hours, dry_run })
+    Ok(dry_run)
 }
 
 fn parse_restore(parser: &mut Parser<'_>) -> Result<OwnStatement, ParserError> {

@@ -197,9 +197,10 @@ impl References {
                 StatementKind::Definition
             }
             OwnStatement::VectorIndex(VectorIndexStatement::Rebuild { .. }) => StatementKind::Maintenance,
-            OwnStatement::Optimize { .. } | OwnStatement::Vacuum { .. } | OwnStatement::Restore { .. } => {
-                StatementKind::Maintenance
-            }
+            OwnStatement::Optimize { .. }
+            | OwnStatement::Vacuum { .. }
+            | OwnStatement::VacuumLake { .. }
+            | OwnStatement::Restore { .. } => StatementKind::Maintenance,
             _ => StatementKind::Query,
         };
         match statement {

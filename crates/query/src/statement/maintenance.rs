@@ -66,6 +66,19 @@ pub(super) async fn vacuum(
     Ok(Outcome::Done(summary))
 }
 
+/// Removes what no table, model or index of the lake is made of.
+pub(super) async fn vacuum_lake(scope: &StatementScope, dry_run: bool) -> Result<Outcome> {
+    let folders = scope.lake().clean_orphans(VacuumSpec { retention: None, dry_run }).await?;
+    let verb = if dry_run { "would remove" } else { "removed" };
+    let count = folders.len();
+    let noun = if count == 1 { "folder" } else { "folders" };
+    let mut summary = Summary::new(format!("{verb} {count} {noun} that nothing in the lake points to"));
+    for folder in folders {
+        summary = summary.with_detail("folder", folder);
+    }
+    Ok(Outcome::Done(summary))
+}
+
 pub(super) async fn restore(scope: &StatementScope, table: &ObjectName, to: &TimePoint) -> Result<Outcome> {
     let name = scope.table_name(table)?;
     let at = match to {

@@ -105,6 +105,7 @@ fn own<'a>(scope: &'a StatementScope, statement: &'a OwnStatement) -> BoxFuture<
         OwnStatement::Vacuum { table, retain_hours, dry_run } => {
             Box::pin(maintenance::vacuum(scope, table, *retain_hours, *dry_run))
         }
+        OwnStatement::VacuumLake { dry_run } => Box::pin(maintenance::vacuum_lake(scope, *dry_run)),
         OwnStatement::Restore { table, to } => Box::pin(maintenance::restore(scope, table, to)),
         OwnStatement::DescribeHistory { table, limit } => Box::pin(describe::history(scope, table, *limit)),
         OwnStatement::DescribeLineage { kind, object } => Box::pin(describe::lineage(scope, kind.as_deref(), object)),

@@ -56,6 +56,7 @@ async fn model(scope: &StatementScope, statement: &ModelStatement) -> Result<()>
 async fn own(scope: &StatementScope, statement: &OwnStatement) -> Result<()> {
     match statement {
         OwnStatement::CreateNamespace { .. } => scope.permit_admin("make namespaces").await,
+        OwnStatement::VacuumLake { .. } => scope.permit_admin("clean the lake").await,
         OwnStatement::DropNamespace { name, .. } => drops_namespace(scope, name).await,
         OwnStatement::Optimize { table, .. }
         | OwnStatement::Vacuum { table, .. }
