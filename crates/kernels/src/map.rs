@@ -64,14 +64,14 @@ mod tests {
 
     #[test]
     fn a_map_shows_the_bytes_of_its_file() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        assert_eq!(&*Map::open(&path).unwrap(), std::fs::read(&path).unwrap().as_slice());
+        let path = std::env::current_exe().unwrap();
+        assert!(*Map::open(&path).unwrap() == *std::fs::read(&path).unwrap());
     }
 
     #[test]
     fn a_folder_and_a_missing_file_are_refused() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        assert!(Map::open(folder).is_err());
+        let folder = std::env::temp_dir();
+        assert!(Map::open(&folder).is_err());
         assert_eq!(Map::open(&folder.join("no such file")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     }
 }
