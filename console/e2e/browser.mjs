@@ -1,5 +1,6 @@
 // A headless Chromium, and pages of it that note what they should not do.
 
+import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const ARGS = [
@@ -60,4 +61,16 @@ export async function run(page, sql, timeout = 60_000) {
   await page.waitForFunction(() => document.querySelector(".run-status")?.dataset.state === "running", null, { timeout: 2000 }).catch(() => {});
   await page.waitForFunction(() => ["done", "failed"].includes(document.querySelector(".run-status")?.dataset.state), null, { timeout });
   return page.locator(".run-status").textContent();
+}
+
+/** Waits until an element's text is `expected`, or matches it: a page draws what a click changed a moment later. */
+export async function shows(locator, expected, timeout = 5000) {
+  const fits = (text) => (expected instanceof RegExp ? expected.test(text) : text === expected);
+  const until = Date.now() + timeout;
+  let text = await locator.textContent();
+  while (!fits(text) && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    text = await locator.textContent();
+  }
+  if (!fits(text)) assert.fail(`${locator} shows '${text}', not ${expected}`);
 }

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { launch, open, run, write } from "./browser.mjs";
+import { launch, open, run, shows, write } from "./browser.mjs";
 import { answer, canned } from "./canned.mjs";
 import { lowContrast, nameless, overflow } from "./checks.mjs";
 import { RUN_CHECKS, runsOf } from "./runs.mjs";
@@ -65,7 +65,7 @@ const CHECKS = {
     const tables = await page.locator(".catalog-row a .catalog-name").allTextContents();
     assert.ok(tables.includes("weather") && tables.includes("features"), tables.join());
     assert.ok(!tables.includes("airlines"));
-    assert.equal(await page.locator(".catalog-columns mark").first().textContent(), "wind_gust");
+    await shows(page.locator(".catalog-columns mark").first(), "wind_gust");
     await page.keyboard.press("Enter");
     await page.waitForSelector(".page h1");
   },
@@ -108,7 +108,7 @@ const CHECKS = {
     for (let column = 0; column < 8; column += 1) row.push(await cell(page, 0, column));
     assert.deepEqual(row, ["9007199254740993", "1.50", "[1,2]", '{"a":1}', "2020-01-02", "2020-01-01 00:00:00.123456", "NULL", "-12.25"]);
     assert.match(await run(page, "SELECT * FROM flights WHERE 1 = 0"), /0 rows/);
-    assert.match(await page.locator(".empty").textContent(), /No rows.*time_hour TIMESTAMP/);
+    await shows(page.locator(".empty"), /No rows.*time_hour TIMESTAMP/);
   },
 
   async "a million rows scroll to their end"({ page }) {
@@ -176,9 +176,9 @@ const CHECKS = {
   async "an error is marked at its line"({ page }) {
     const status = await run(page, "SELECT carrier\nFROM flights\nWHERE mont = 7");
     assert.match(status, /^Failed/);
-    assert.match(await page.locator(".problem").textContent(), /unknown column 'mont'.*line 3, column 7/);
+    await shows(page.locator(".problem"), /unknown column 'mont'.*line 3, column 7/);
     const marked = page.locator(".cm-lintRange-error");
-    assert.equal(await marked.textContent(), "mont");
+    await shows(marked, "mont");
     const line = await marked.evaluate((element) => {
       const own = element.closest(".cm-line");
       return [...own.parentElement.querySelectorAll(".cm-line")].indexOf(own) + 1;
@@ -191,14 +191,14 @@ const CHECKS = {
     await page.keyboard.press("Shift+Home");
     await page.keyboard.press("Control+Enter");
     await page.waitForSelector(".cm-lintRange-error");
-    assert.equal(await page.locator(".cm-lintRange-error").textContent(), "mont");
+    await shows(page.locator(".cm-lintRange-error"), "mont");
   },
 
   async "rows that are cut off are said to be, and why can be asked"({ page }) {
     await run(page, "SELECT 1 / (value - 500000) AS x FROM generate_series(1, 1000000)");
     await page.getByRole("button", { name: "Run again for the reason" }).click();
     await page.waitForSelector(".problem");
-    assert.match(await page.locator(".problem").textContent(), /zero/i);
+    await shows(page.locator(".problem"), /zero/i);
   },
 
   async "names are completed"({ page }) {
@@ -206,12 +206,12 @@ const CHECKS = {
     await page.waitForSelector(".cm-tooltip-autocomplete");
     await page.waitForTimeout(150);
     await page.keyboard.press("Enter");
-    assert.equal(await page.locator(".cm-line").first().textContent(), "SELECT count(*) FROM flights");
+    await shows(page.locator(".cm-line").first(), "SELECT count(*) FROM flights");
     await write(page, "SELECT sched_d FROM flights");
     for (let step = 0; step < " FROM flights".length; step += 1) await page.keyboard.press("ArrowLeft");
     await page.keyboard.press("Control+Space");
     await page.waitForSelector(".cm-tooltip-autocomplete");
-    assert.match(await page.locator(".cm-tooltip-autocomplete li").first().textContent(), /^sched_dep_time/);
+    await shows(page.locator(".cm-tooltip-autocomplete li").first(), /^sched_dep_time/);
     await page.keyboard.press("Escape");
   },
 
@@ -222,10 +222,10 @@ const CHECKS = {
     await page.reload();
     await page.waitForSelector(".cm-content");
     assert.equal(await page.locator(".tab").count(), 2);
-    assert.match(await page.locator(".cm-content").textContent(), /second/);
+    await shows(page.locator(".cm-content"), /second/);
     await page.getByRole("button", { name: "History", exact: true }).click();
     await page.getByText("SELECT 'kept' AS word").click();
-    assert.match(await page.locator(".cm-content").textContent(), /kept/);
+    await shows(page.locator(".cm-content"), /kept/);
   },
 
   async "a result is copied, saved and plotted"({ page }) {
@@ -274,25 +274,25 @@ const CHECKS = {
   async "a model is judged and predicts"({ page }) {
     await page.goto(`${base}#/model/main/delay_trees`);
     await page.waitForSelector(".confusion");
-    assert.match(await page.locator(".figures.large").textContent(), /ROC AUC0\.\d{4}/);
+    await shows(page.locator(".figures.large"), /ROC AUC0\.\d{4}/);
     assert.ok((await page.locator(".plot-line").count()) >= 3);
     await page.goto(`${base}#/model/main/delay_trees/predict`);
     await page.waitForSelector(".predict-field");
     assert.notEqual(await page.getByLabel(/^carrier/).inputValue(), "", "filled with a training row");
     await page.getByRole("button", { name: "Predict", exact: true }).click();
     await page.waitForSelector(".predicted-value");
-    assert.match(await page.locator(".predicted-value").textContent(), /^(true|false)$/);
+    await shows(page.locator(".predicted-value"), /^(true|false)$/);
     const shares = await page.locator(".predicted .bars-value").allTextContents();
     assert.ok(Math.abs(shares.reduce((sum, share) => sum + Number.parseFloat(share), 0) - 100) < 1.5, shares.join());
     await page.goto(`${base}#/model/main/delay_trees/versions`);
     await page.waitForSelector(".compared");
-    assert.match(await page.locator(".compared").first().textContent(), /version 1/);
+    await shows(page.locator(".compared").first(), /version 1/);
   },
 
   async "serving shows what is counted"({ page }) {
     await page.goto(`${base}#/serving`);
     await page.waitForFunction(() => document.querySelectorAll(".plot-line").length > 4, null, { timeout: 15_000 });
-    assert.match(await page.locator(".figures.large").textContent(), /Requests per second/);
+    await shows(page.locator(".figures.large"), /Requests per second/);
     await page.waitForFunction(() => /\/metrics200/.test(document.querySelector("main").textContent.replaceAll(/\s/g, "")));
   },
 
@@ -307,8 +307,8 @@ const CHECKS = {
     try {
       await page.reload();
       await page.waitForSelector(".drift .bars li");
-      assert.match(await page.locator(".drift").textContent(), /5,000 rows/);
-      assert.match(await page.locator(".drift .bars li").first().textContent(), /^distance(0\.\d+|1) anomaly$/);
+      await shows(page.locator(".drift"), /5,000 rows/);
+      await shows(page.locator(".drift .bars li").first(), /^distance(0\.\d+|1) anomaly$/);
       await page.getByLabel("Requests of").selectOption("1 hour");
       await page.waitForSelector(".drift .bars li");
     } finally {
@@ -351,8 +351,8 @@ const CHECKS = {
     await page.reload();
     await page.getByText(evil).first().click();
     await page.waitForSelector(".columns-table");
-    assert.equal(await page.locator("h1").textContent(), evil);
-    assert.equal(await page.locator(".columns-table tbody th").first().textContent(), script);
+    await shows(page.locator("h1"), evil);
+    await shows(page.locator(".columns-table tbody th").first(), script);
     for (const view of ["lineage", "definition", "rows", "versions"]) {
       await page.locator(".views a", { hasText: new RegExp(view, "i") }).click();
       await page.waitForTimeout(150);

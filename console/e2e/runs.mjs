@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { shows } from "./browser.mjs";
 import { answer, canned } from "./canned.mjs";
 
 const REPOSITORY = new URL("../..", import.meta.url).pathname;
@@ -49,7 +50,7 @@ export const RUN_CHECKS = {
       await page.goto(`${base}#/runs`);
       const row = page.locator(".runs tbody tr").first();
       await row.locator(".progress").waitFor({ timeout: 5000 });
-      assert.match(await row.textContent(), /flights.*running.*of 7/);
+      await shows(row, /flights.*running.*of 7/);
       await noteWaiting(page);
       await row.getByRole("link").press("Enter");
       await page.waitForFunction((id) => location.hash === `#/run/${id}`, found.run);
@@ -125,7 +126,7 @@ export const RUN_CHECKS = {
     await page.waitForFunction(() => /about .* left/.test(document.querySelector(".now").textContent), null, { timeout: 8000 });
     await page.route("**/v1/sql", (route) => route.abort());
     await page.waitForSelector(".stale");
-    assert.match(await page.locator(".stale").textContent(), /does not answer.*What is shown is of \d\d:\d\d:\d\d UTC/);
+    await shows(page.locator(".stale"), /does not answer.*What is shown is of \d\d:\d\d:\d\d UTC/);
     assert.ok((await page.locator(".timeline-step").count()) === 7 && (await page.locator(".now").isVisible()));
     await page.unroute("**/v1/sql");
     await answer(page, canned());
@@ -140,8 +141,8 @@ export const RUN_CHECKS = {
     assert.match(await row.textContent(), /02_prepare\.sql, line 24: unknown column 'arr_delays'/);
     await row.getByRole("link").click();
     await page.waitForSelector(".run-problem");
-    assert.match(await page.locator(".run-problem").textContent(), /failed.*unknown column.*02_prepare\.sql line 24, column 11, in the step Prepare/);
-    assert.match(await page.locator('.timeline-statement[data-status="failed"]').textContent(), /CREATE TABLE data_quality.*its SQL has changed.*unknown column/);
+    await shows(page.locator(".run-problem"), /failed.*unknown column.*02_prepare\.sql line 24, column 11, in the step Prepare/);
+    await shows(page.locator('.timeline-statement[data-status="failed"]'), /CREATE TABLE data_quality.*its SQL has changed.*unknown column/);
     assert.deepEqual((await texts(page, '[data-status="not reached"] h3')).length, 5);
   },
 
